@@ -1,0 +1,2 @@
+//! The `standfast` program.
+fn main() {}
