@@ -1,1 +1,11 @@
-//! Decisions.
+//! The decisions of Standfast, as pure functions.
+//!
+//! Everything here is `on(input, now) -> effects`: no clock, no I/O, no randomness, no hash
+//! order. The daemon performs the effects and reports what came of them as the next input, so
+//! that what is replayed, dry-run or simulated is what runs.
+
+pub mod action;
+pub mod check;
+pub mod ids;
+pub mod plan;
+pub mod time;
