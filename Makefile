@@ -1,0 +1,55 @@
+# Standfast: what to type. Every target sets up what it needs; see integration/parts.sh.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint fmt clean ready
+SHELL := /bin/bash
+
+# The store of the demo: `embedded` (one daemon) or `etcd` (three members, three daemons).
+STORE ?= embedded
+
+# Puts the real parts on PATH. The first call fetches what the system lacks.
+PARTS := parts=$$(integration/parts.sh) && . "$$parts" &&
+
+help:
+	@echo "make demo              a site burns, a playbook moves it: on this machine, on loopback"
+	@echo "make demo STORE=etcd   the same with three etcd members and three daemons"
+	@echo "make test              every test that needs only loopback, real parts included"
+	@echo "make bench             the figures of docs/benchmarks.md, each with its bound"
+	@echo "make lint              formatting, clippy, the purity of the core, the playbooks"
+	@echo "make fmt               format the code"
+	@echo "make clean             remove what was built and what was fetched"
+	@echo
+	@echo "Needed: make, git, a C compiler, Rust. PostgreSQL, etcd, HAProxy, BIND and protoc are"
+	@echo "fetched into a cache folder where they are missing; nothing is installed."
+
+# What must be there before anything is built.
+ready:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)" >&2; exit 2; }
+	@command -v cc >/dev/null || { echo "a C compiler is missing: on Debian, the package build-essential" >&2; exit 2; }
+	@integration/parts.sh >/dev/null
+
+demo: ready
+	@$(PARTS) cargo build -p standfast -p standfast-integration --bins
+	@$(PARTS) exec cargo run -q -p standfast-integration --bin demo -- --store $(STORE)
+
+# Tests start the programs `standfast` and `site`, so all binaries are built first.
+test: ready
+	@$(PARTS) cargo build --workspace --all-targets
+	@$(PARTS) cargo test --workspace
+
+bench: ready
+	@$(PARTS) cargo build --release -p standfast -p standfast-integration --bins
+	@$(PARTS) exec cargo run -q --release -p standfast-integration --bin bench
+
+lint: ready
+	@cargo fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 2; }
+	@cargo clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 2; }
+	cargo fmt --all --check
+	daemon/core/pure.sh
+	@$(PARTS) set -x; cargo clippy --workspace --all-targets -- -D warnings
+
+fmt:
+	cargo fmt --all
+
+clean:
+	cargo clean
+	integration/parts.sh clean
