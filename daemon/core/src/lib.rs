@@ -8,4 +8,6 @@ pub mod action;
 pub mod check;
 pub mod ids;
 pub mod plan;
+pub mod rules;
 pub mod time;
+pub mod timing;

@@ -1,0 +1,97 @@
+//! What the fleet says to those who decide: sites, probes, numbers, who may act.
+//!
+//! A fleet is what people write; these are the parts of it that verdicts, guards and
+//! decisions read, with everything resolved.
+
+use crate::check::Check;
+use crate::ids::{Identity, PlaybookId, ServiceId, SiteId};
+use crate::timing::Timing;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a site is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Carries load.
+    Active,
+    /// Ready to carry it.
+    Standby,
+    /// Votes, carries no load.
+    Witness,
+}
+
+/// How much may happen without a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Automation {
+    /// Nothing: verdicts are shown.
+    Off,
+    /// A run is proposed with its evidence and waits for approval.
+    #[default]
+    Advise,
+    /// A run starts by itself.
+    Act,
+}
+
+/// What happens when a site is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnLoss {
+    /// The site.
+    pub site: SiteId,
+    /// What is run.
+    pub playbook: PlaybookId,
+    /// Where its services go.
+    pub to: SiteId,
+}
+
+/// One probe of a site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Its place in the site's list, from 0: its name in observations and evidence.
+    pub index: usize,
+    /// What is asked.
+    pub check: Check,
+}
+
+/// The parts of a fleet that decisions read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Every site and its role.
+    pub sites: BTreeMap<SiteId, Role>,
+    /// The windows.
+    pub timing: Timing,
+    /// How much may happen without a person.
+    pub automation: Automation,
+    /// Whether one member's view suffices, on one machine.
+    pub single_observer: bool,
+    /// Whether this fleet is a laboratory, where acting without an enforced fence is allowed.
+    pub lab: bool,
+    /// How many canaries there are; 0 when the fleet says `canaries: none`.
+    pub canaries: usize,
+    /// At most one entry per site.
+    pub on_loss: Vec<OnLoss>,
+    /// Who is what, by the names of certificates.
+    pub roles: BTreeMap<String, BTreeSet<Identity>>,
+    /// What is asked of each site; sites without probes are absent.
+    pub probes: BTreeMap<SiteId, Vec<Probe>>,
+    /// The services that are active in each site; sites without are absent.
+    pub services: BTreeMap<SiteId, BTreeSet<ServiceId>>,
+}
+
+impl Rules {
+    /// What is run when `site` is lost.
+    pub fn on_loss(&self, site: &SiteId) -> Option<&OnLoss> {
+        self.on_loss.iter().find(|entry| entry.site == *site)
+    }
+
+    /// Whether `identity` has `role`.
+    pub fn has_role(&self, identity: &Identity, role: &str) -> bool {
+        self.roles.get(role).is_some_and(|members| members.contains(identity))
+    }
+
+    /// The sites that vote on `site`: all others.
+    pub fn voters<'a>(&'a self, site: &'a SiteId) -> impl Iterator<Item = &'a SiteId> {
+        self.sites.keys().filter(move |voter| *voter != site)
+    }
+}
