@@ -1,11 +1,17 @@
-//! `standfast.v1`: the gRPC interface, with its JSON mapping.
+//! `standfast.v1`: the gRPC interface of Standfast, with its JSON mapping.
+//!
+//! The sources are `standfast/v1/*.proto`; their comments are the reference, and
+//! `common.proto` has the contract of the errors. Times are wall-clock times for people to read;
+//! nothing is decided by them.
 
 /// Messages, clients and servers of `standfast.v1`.
-#[allow(missing_docs, clippy::all)]
+#[expect(clippy::allow_attributes, reason = "the generators write allow")]
 pub mod v1 {
     tonic::include_proto!("standfast.v1");
     include!(concat!(env!("OUT_DIR"), "/standfast.v1.serde.rs"));
 }
 
-/// Every descriptor of this crate, for server reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standfast_descriptor.bin"));
+/// Every descriptor of this crate, comments included, as an encoded
+/// `google.protobuf.FileDescriptorSet`: what server reflection serves.
+pub const DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/standfast_descriptor.bin"));
