@@ -7,7 +7,13 @@
 pub mod action;
 pub mod check;
 pub mod ids;
+pub mod leadership;
 pub mod plan;
 pub mod rules;
 pub mod time;
 pub mod timing;
+pub mod verdict;
+pub mod vote;
+
+#[cfg(test)]
+mod fixture;
