@@ -13,5 +13,4 @@ pub mod v1 {
 
 /// Every descriptor of this crate, comments included, as an encoded
 /// `google.protobuf.FileDescriptorSet`: what server reflection serves.
-pub const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/standfast_descriptor.bin"));
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standfast_descriptor.bin"));

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use prost_types::{
-    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet,
-    ServiceDescriptorProto,
+    DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto,
 };
 
 // Field numbers of google/protobuf/descriptor.proto, of which source locations are made.
@@ -21,10 +20,7 @@ const SERVICE_METHOD: i32 = 2;
 
 fn files() -> Vec<FileDescriptorProto> {
     let set = FileDescriptorSet::decode(standfast_proto::DESCRIPTORS).expect("a descriptor set");
-    set.file
-        .into_iter()
-        .filter(|file| file.package() == "standfast.v1")
-        .collect()
+    set.file.into_iter().filter(|file| file.package() == "standfast.v1").collect()
 }
 
 /// Everything in a file that has a name, by its source location.
@@ -32,13 +28,7 @@ fn files() -> Vec<FileDescriptorProto> {
 struct Named(BTreeMap<Vec<i32>, String>);
 
 impl Named {
-    fn add(
-        &mut self,
-        path: &[i32],
-        tail: [i32; 2],
-        within: &str,
-        name: &str,
-    ) -> (Vec<i32>, String) {
+    fn add(&mut self, path: &[i32], tail: [i32; 2], within: &str, name: &str) -> (Vec<i32>, String) {
         let path = [path, &tail].concat();
         let name = format!("{within}.{name}");
         self.0.insert(path.clone(), name.clone());
@@ -46,11 +36,7 @@ impl Named {
     }
 
     fn message(&mut self, at: &[i32], tail: [i32; 2], within: &str, message: &DescriptorProto) {
-        if message
-            .options
-            .as_ref()
-            .is_some_and(|options| options.map_entry())
-        {
+        if message.options.as_ref().is_some_and(|options| options.map_entry()) {
             return; // protoc made it from a map field
         }
         let (path, name) = self.add(at, tail, within, message.name());
@@ -114,10 +100,7 @@ fn everything_with_a_name_has_a_comment() {
             .collect();
         for (path, name) in Named::of(&file).0 {
             seen += 1;
-            if comments
-                .get(path.as_slice())
-                .is_none_or(|comment| comment.is_empty())
-            {
+            if comments.get(path.as_slice()).is_none_or(|comment| comment.is_empty()) {
                 bare.push(name);
             }
         }
@@ -134,10 +117,7 @@ fn enums_begin_with_unspecified_and_carry_their_name() {
             let values: Vec<&str> = enumeration.value.iter().map(|value| value.name()).collect();
             assert_eq!(values[0], format!("{prefix}_UNSPECIFIED"));
             for value in values {
-                assert!(
-                    value.starts_with(&format!("{prefix}_")),
-                    "{value} in {prefix}"
-                );
+                assert!(value.starts_with(&format!("{prefix}_")), "{value} in {prefix}");
             }
         }
     }
@@ -145,16 +125,10 @@ fn enums_begin_with_unspecified_and_carry_their_name() {
 
 #[test]
 fn every_service_of_the_design_is_there() {
-    let mut services: Vec<String> = files()
-        .iter()
-        .flat_map(|file| &file.service)
-        .map(|s| s.name().to_owned())
-        .collect();
+    let mut services: Vec<String> =
+        files().iter().flat_map(|file| &file.service).map(|s| s.name().to_owned()).collect();
     services.sort();
-    assert_eq!(
-        services,
-        ["Bundles", "Cluster", "Events", "Plans", "Runs", "Sites"]
-    );
+    assert_eq!(services, ["Bundles", "Cluster", "Events", "Plans", "Runs", "Sites"]);
 }
 
 /// `SiteRole` as `SITE_ROLE`.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use standfast_proto::v1::{
-    EventKind, Evidence, MeasuredLoss, Mode, OperatorTrigger, Run, RunState, Step, StepState,
-    Trigger, WatchRequest, WatchRunResponse, trigger, watch_run_response,
+    EventKind, Evidence, MeasuredLoss, Mode, OperatorTrigger, Run, RunState, Step, StepState, Trigger,
+    WatchRequest, WatchRunResponse, trigger, watch_run_response,
 };
 
 fn run() -> Run {
@@ -18,14 +18,9 @@ fn run() -> Run {
         inputs: BTreeMap::from([("ticket".into(), "INC-1".into())]),
         state: RunState::Running.into(),
         trigger: Some(Trigger {
-            by: Some(trigger::By::Operator(OperatorTrigger {
-                identity: "kim".into(),
-            })),
+            by: Some(trigger::By::Operator(OperatorTrigger { identity: "kim".into() })),
         }),
-        created_at: Some(pbjson_types::Timestamp {
-            seconds: 1_665_800_000,
-            nanos: 0,
-        }),
+        created_at: Some(pbjson_types::Timestamp { seconds: 1_665_800_000, nanos: 0 }),
         epoch: 7,
         steps: vec![Step {
             id: "promote".into(),
@@ -44,14 +39,9 @@ fn run() -> Run {
 
 #[test]
 fn a_run_keeps_everything_through_json() {
-    let watched = WatchRunResponse {
-        item: Some(watch_run_response::Item::Snapshot(run())),
-    };
+    let watched = WatchRunResponse { item: Some(watch_run_response::Item::Snapshot(run())) };
     let text = serde_json::to_string(&watched).expect("JSON");
-    assert_eq!(
-        serde_json::from_str::<WatchRunResponse>(&text).expect("its own JSON"),
-        watched
-    );
+    assert_eq!(serde_json::from_str::<WatchRunResponse>(&text).expect("its own JSON"), watched);
 }
 
 #[test]
@@ -81,37 +71,19 @@ fn json_is_the_canonical_mapping() {
 
 #[test]
 fn unknown_is_not_the_same_as_none_lost() {
-    let unknown = MeasuredLoss {
-        data_set: "orders".into(),
-        ..MeasuredLoss::default()
-    };
-    let none = MeasuredLoss {
-        bytes_lost: Some(0),
-        ..unknown.clone()
-    };
-    assert_eq!(
-        serde_json::to_value(&unknown).expect("JSON"),
-        json!({"dataSet": "orders"})
-    );
-    assert_eq!(
-        serde_json::to_value(&none).expect("JSON"),
-        json!({"dataSet": "orders", "bytesLost": "0"})
-    );
+    let unknown = MeasuredLoss { data_set: "orders".into(), ..MeasuredLoss::default() };
+    let none = MeasuredLoss { bytes_lost: Some(0), ..unknown.clone() };
+    assert_eq!(serde_json::to_value(&unknown).expect("JSON"), json!({"dataSet": "orders"}));
+    assert_eq!(serde_json::to_value(&none).expect("JSON"), json!({"dataSet": "orders", "bytesLost": "0"}));
 }
 
 #[test]
 fn requests_are_read_as_people_write_them() {
     let request: WatchRequest =
-        serde_json::from_value(json!({"fromRevision": 12, "kinds": ["EVENT_KIND_SITE"]}))
-            .expect("a request");
+        serde_json::from_value(json!({"fromRevision": 12, "kinds": ["EVENT_KIND_SITE"]})).expect("a request");
     assert_eq!(request.from_revision, 12);
     assert_eq!(request.kinds, [i32::from(EventKind::Site)]);
 
     let misspelt = serde_json::from_value::<WatchRequest>(json!({"from_revison": 12}));
-    assert!(
-        misspelt
-            .expect_err("an unknown field")
-            .to_string()
-            .contains("from_revison")
-    );
+    assert!(misspelt.expect_err("an unknown field").to_string().contains("from_revison"));
 }

@@ -8,6 +8,7 @@ pub mod action;
 pub mod check;
 pub mod ids;
 pub mod leadership;
+pub mod lag;
 pub mod plan;
 pub mod rules;
 pub mod time;
