@@ -1,0 +1,92 @@
+//! The settings as they are written: one field a key. [`super::check`] makes of them what
+//! the daemon uses.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LogFormat, duration};
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) member: Option<String>,
+    pub(super) site: Option<String>,
+    pub(super) data_dir: PathBuf,
+    pub(super) secrets_dir: PathBuf,
+    pub(super) bundle_dir: Option<PathBuf>,
+    pub(super) store: RawStore,
+    pub(super) etcd: RawEtcd,
+    pub(super) listen: RawListen,
+    #[serde(default)]
+    pub(super) tls: RawTls,
+    pub(super) log: RawLog,
+    pub(super) probes: RawProbes,
+    pub(super) clock: RawClock,
+    pub(super) shutdown: RawShutdown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawStore {
+    Embedded,
+    Etcd,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEtcd {
+    pub(super) endpoints: Option<Vec<String>>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) prefix: String,
+    #[serde(with = "duration")]
+    pub(super) request_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawListen {
+    pub(super) grpc: SocketAddr,
+    pub(super) http: SocketAddr,
+    pub(super) advertise: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) ca: Option<PathBuf>,
+    pub(super) cert: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) format: LogFormat,
+    pub(super) level: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawProbes {
+    pub(super) source: Option<IpAddr>,
+    pub(super) concurrency: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawClock {
+    #[serde(with = "duration")]
+    pub(super) max_gap: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawShutdown {
+    #[serde(with = "duration")]
+    pub(super) deadline: Duration,
+}
