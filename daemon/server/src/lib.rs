@@ -1,3 +1,11 @@
 //! Server.
 
+pub mod clock;
+pub mod metrics;
+pub mod pki;
+pub mod secrets;
+pub mod settings;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
+pub mod tls;
