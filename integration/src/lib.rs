@@ -1,1 +1,3 @@
-//! Integration.
+//! Sites made of real parts, and what is proven and measured on them.
+
+pub mod parts;

@@ -7,8 +7,8 @@
 pub mod action;
 pub mod check;
 pub mod ids;
-pub mod leadership;
 pub mod lag;
+pub mod leadership;
 pub mod plan;
 pub mod rules;
 pub mod time;
