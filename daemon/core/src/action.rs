@@ -182,6 +182,12 @@ impl Action {
         }
     }
 
+    /// Whether an inspection can tell what acting would change. An HTTP request or a command
+    /// cannot: it is acted without, and its verification proves it.
+    pub fn previews(&self) -> bool {
+        !matches!(self, Self::HttpRequest { .. } | Self::CommandRun { .. })
+    }
+
     /// Whether acting twice is the same as acting once.
     pub fn idempotent(&self) -> bool {
         match self {

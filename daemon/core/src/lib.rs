@@ -6,11 +6,14 @@
 
 pub mod action;
 pub mod check;
+pub mod engine;
 pub mod ids;
+pub mod journal;
 pub mod lag;
 pub mod leadership;
 pub mod plan;
 pub mod rules;
+pub mod run;
 pub mod time;
 pub mod timing;
 pub mod verdict;

@@ -1,0 +1,562 @@
+//! One run, executed: what to do next, given what has happened.
+//!
+//! The order is always inspect, journal, act, verify, journal. An effect starts only after the
+//! entry that announces it is durable: `Append` is answered with `Appended`, and only that
+//! moves the state. Entries that come up while one is being written share the next write.
+
+use crate::action::{Action, Failure, FailureKind, FenceProof, Inspection};
+use crate::check::{Answer, Check};
+use crate::ids::{Epoch, Identity, MemberId, StepId};
+use crate::journal::{Block, BlockKind, Body, End, Event, Evidence, VERSION};
+use crate::plan::{OnFailure, Step, Unreachable};
+use crate::run::{Run, State, StepState};
+use crate::time::{Mono, Now, Span};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+pub mod command;
+
+pub use command::{Command, Refusal};
+
+/// What is reported to a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Time passes, or the run is to be begun.
+    Tick,
+    /// The entries of the last `Append` are durable.
+    Appended,
+    /// The required conditions were asked, in plan order.
+    Required(Vec<Answer>),
+    /// A step was inspected.
+    Inspected {
+        /// Its place in the plan.
+        step: usize,
+        /// What was found.
+        found: Inspection,
+    },
+    /// An act is over.
+    Acted {
+        /// Its place in the plan.
+        step: usize,
+        /// What it saw, or how it failed.
+        result: Result<String, Failure>,
+    },
+    /// A verification is over: the last round of answers.
+    Verified {
+        /// Its place in the plan.
+        step: usize,
+        /// Each condition and its last answer.
+        evidence: Vec<Evidence>,
+    },
+    /// A person asks for something.
+    Command {
+        /// Answered exactly once.
+        request: String,
+        /// The name in the certificate.
+        by: Identity,
+        /// The roles of that name.
+        roles: BTreeSet<String>,
+        /// What.
+        command: Command,
+    },
+    /// The evidence that a proposed run rests on is gone.
+    Withdrawn(String),
+}
+
+/// What the daemon has to do for a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make entries durable, and with them the answers of the requests they carry out.
+    Append {
+        /// The entries.
+        events: Vec<Event>,
+        /// Requests that are thereby done.
+        answers: Vec<String>,
+    },
+    /// Ask all required conditions once.
+    Require,
+    /// Ask whether there is anything to do.
+    Inspect {
+        /// Its place in the plan.
+        step: usize,
+    },
+    /// Do it.
+    Act {
+        /// Its place in the plan.
+        step: usize,
+        /// From 1.
+        attempt: u32,
+    },
+    /// Ask the step's conditions until all hold, or until its deadline.
+    Verify {
+        /// Its place in the plan.
+        step: usize,
+    },
+    /// Refuse a request.
+    Refuse {
+        /// Which.
+        request: String,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What is under way for a step. Never journaled: a new leader begins with an inspection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Flight {
+    Inspecting { unknown: bool },
+    Journaling,
+    Acting,
+    Verifying { already: bool },
+    Backoff { until: Mono },
+    Approving { until: Mono },
+}
+
+/// The machine of one run.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    run: Run,
+    me: MemberId,
+    epoch: Epoch,
+    /// The run's creation on our clock, as far as its journal tells.
+    began: Mono,
+    flights: BTreeMap<usize, Flight>,
+    requiring: bool,
+    writing: Option<Vec<Event>>,
+    queue: Vec<Body>,
+    answers: Vec<String>,
+    commands: VecDeque<(String, Identity, BTreeSet<String>, Command)>,
+}
+
+impl Engine {
+    /// Takes a run up under `epoch`: freshly created, or left by an earlier leader.
+    pub fn new(run: Run, me: MemberId, epoch: Epoch, now: Now) -> Self {
+        // Between two leaders only the wall clock has gone on; it measures here, no more.
+        let between = u64::try_from(now.wall_ms - run.wall_ms).unwrap_or(0).min(3_600_000);
+        let began = now.mono - Duration::from_millis(run.elapsed_ms + between);
+        let mut engine = Self {
+            me,
+            epoch,
+            began,
+            flights: BTreeMap::new(),
+            requiring: false,
+            writing: None,
+            queue: Vec::new(),
+            answers: Vec::new(),
+            commands: VecDeque::new(),
+            run,
+        };
+        if engine.run.epoch < epoch && !matches!(engine.run.state(), State::Ended(_)) {
+            engine.queue.push(Body::TookOver);
+        }
+        engine
+    }
+
+    /// The fold so far.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// One input, all that follows from it.
+    pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Tick => self.tick(now),
+            Input::Appended => self.appended(now, &mut effects),
+            Input::Required(answers) => self.required(&answers),
+            Input::Inspected { step, found } => self.inspected(step, found, &mut effects),
+            Input::Acted { step, result } => self.acted(step, result, &mut effects),
+            Input::Verified { step, evidence } => self.verified(step, evidence),
+            Input::Command { request, by, roles, command } => {
+                self.commands.push_back((request, by, roles, command));
+            }
+            Input::Withdrawn(why) if self.run.state() == State::Proposed && !self.busy() => {
+                self.queue.push(Body::Ended { end: End::Cancelled, why });
+            }
+            Input::Withdrawn(_) => {}
+        }
+        self.advance(now, &mut effects);
+        effects
+    }
+
+    /// Whether what is being written may change what is judged.
+    fn busy(&self) -> bool {
+        self.writing.is_some() || !self.queue.is_empty()
+    }
+
+    fn step(&self, at: usize) -> &Step {
+        &self.run.plan.steps[at]
+    }
+
+    fn id(&self, at: usize) -> StepId {
+        self.step(at).id.clone()
+    }
+
+    fn tick(&mut self, now: Now) {
+        let due = |flight: &Flight| match flight {
+            Flight::Backoff { until } | Flight::Approving { until } => now.mono >= *until,
+            _ => false,
+        };
+        let over: Vec<(usize, Flight)> =
+            self.flights.iter().filter(|(_, flight)| due(flight)).map(|(at, f)| (*at, f.clone())).collect();
+        for (at, flight) in over {
+            self.flights.remove(&at);
+            if let Flight::Approving { .. } = flight {
+                let message = "nobody approved in time".to_owned();
+                self.failed(at, Failure { kind: FailureKind::Failed, message });
+            }
+        }
+    }
+
+    fn appended(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for event in self.writing.take().unwrap_or_default() {
+            self.run.apply(&event).expect("the engine only writes what can follow");
+            match &event.body {
+                Body::StepStarted { step, attempt, .. } => {
+                    let at = self.index(step);
+                    if let Action::ApprovalAsk { .. } = self.step(at).action {
+                        let until = now.mono + self.step(at).timeout.0;
+                        self.flights.insert(at, Flight::Approving { until });
+                    } else {
+                        self.flights.insert(at, Flight::Acting);
+                        effects.push(Effect::Act { step: at, attempt: *attempt });
+                    }
+                }
+                Body::StepActed { step, .. } => {
+                    let at = self.index(step);
+                    if self.step(at).verify.is_some() {
+                        self.flights.insert(at, Flight::Verifying { already: false });
+                        effects.push(Effect::Verify { step: at });
+                    } else {
+                        let what = self.step(at).action.name().to_owned();
+                        let answer = Answer::Holds(self.run.steps[at].detail.clone());
+                        self.queue.push(Body::StepSucceeded {
+                            step: step.clone(),
+                            evidence: vec![Evidence { what, answer }],
+                        });
+                    }
+                }
+                Body::AttemptFailed { step, retry_in, .. } => {
+                    let until = now.mono + retry_in.0;
+                    self.flights.insert(self.index(step), Flight::Backoff { until });
+                }
+                Body::ApprovalGiven { step, .. } => self.approved(self.index(step)),
+                Body::StepSucceeded { step, .. }
+                | Body::StepAlreadyDone { step, .. }
+                | Body::StepFailed { step, .. }
+                | Body::StepSkipped { step, .. }
+                | Body::Retried { step: Some(step), .. } => {
+                    self.flights.remove(&self.index(step));
+                }
+                Body::Blocked(Block { step: Some(step), .. }) => {
+                    self.flights.remove(&self.index(step));
+                }
+                Body::TookOver => self.take_up(now, effects),
+                _ => {}
+            }
+        }
+    }
+
+    fn index(&self, step: &StepId) -> usize {
+        self.run.step_index(step).expect("an applied entry names a step of the plan")
+    }
+
+    /// After a takeover: what was under way is looked at, at once.
+    fn take_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        for at in 0..self.run.steps.len() {
+            match self.run.steps[at].state {
+                StepState::Unknown => {
+                    self.flights.insert(at, Flight::Inspecting { unknown: true });
+                    effects.push(Effect::Inspect { step: at });
+                }
+                // Only approvals stay Started; their time is counted anew.
+                StepState::Started => {
+                    let until = now.mono + self.step(at).timeout.0;
+                    self.flights.insert(at, Flight::Approving { until });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn required(&mut self, answers: &[Answer]) {
+        self.requiring = false;
+        let require = self.run.plan.require.clone();
+        let mut waived = self.run.waived.clone();
+        let mut against = Vec::new();
+        let mut evidence = Vec::new();
+        for (requirement, (spec, answer)) in require.iter().zip(answers).enumerate() {
+            evidence.push(Evidence { what: spec.check.to_string(), answer: answer.clone() });
+            if answer.holds() || waived.contains(&requirement) {
+                continue;
+            }
+            let rule = rule(&spec.check);
+            match self.run.overridden(rule).filter(|_| spec.override_by.is_some()) {
+                Some(waiver) => {
+                    let (by, reason) = (self.run.trigger.identity(), waiver.reason.clone());
+                    self.queue.push(Body::Waived { requirement, by, reason });
+                    waived.insert(requirement);
+                }
+                None => against.push(format!("{}: {}", spec.check, answer.detail())),
+            }
+        }
+        self.queue.push(if against.is_empty() {
+            Body::RequirementsMet { evidence }
+        } else {
+            Body::Blocked(Block { step: None, kind: BlockKind::Requirement, why: against.join("; ") })
+        });
+    }
+
+    fn inspected(&mut self, at: usize, found: Inspection, effects: &mut Vec<Effect>) {
+        let Some(Flight::Inspecting { unknown }) = self.flights.get(&at) else { return };
+        let unknown = *unknown;
+        self.flights.insert(at, Flight::Journaling);
+        let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
+        if unknown {
+            self.queue.push(match found {
+                Inspection::Satisfied(evidence) => Body::StepActed { step, evidence },
+                Inspection::Needed(why) | Inspection::Conflict(why) | Inspection::Unknown(why) => {
+                    let why = format!("it may have been acted upon before its leader was lost: {why}");
+                    Body::Blocked(Block { step: Some(step), kind: BlockKind::Unknown, why })
+                }
+            });
+            return;
+        }
+        match found {
+            Inspection::Satisfied(_) if self.step(at).verify.is_some() => {
+                self.flights.insert(at, Flight::Verifying { already: true });
+                effects.push(Effect::Verify { step: at });
+            }
+            Inspection::Satisfied(seen) => {
+                let what = self.step(at).action.name().to_owned();
+                let evidence = vec![Evidence { what, answer: Answer::Holds(seen) }];
+                self.queue.push(Body::StepAlreadyDone { step, evidence });
+            }
+            Inspection::Needed(inspected) => self.queue.push(Body::StepStarted { step, attempt, inspected }),
+            Inspection::Conflict(why) => {
+                self.queue.push(Body::Blocked(Block { step: Some(step), kind: BlockKind::Conflict, why }));
+            }
+            Inspection::Unknown(why) if !self.step(at).action.previews() => {
+                self.queue.push(Body::StepStarted { step, attempt, inspected: why });
+            }
+            Inspection::Unknown(message) => {
+                self.failed(at, Failure { kind: FailureKind::Unreachable, message })
+            }
+        }
+    }
+
+    fn acted(&mut self, at: usize, result: Result<String, Failure>, effects: &mut Vec<Effect>) {
+        if self.flights.get(&at) != Some(&Flight::Acting) {
+            return;
+        }
+        self.flights.insert(at, Flight::Journaling);
+        match result {
+            Ok(evidence) => self.queue.push(Body::StepActed { step: self.id(at), evidence }),
+            // It may have been done, and may not be done twice: look.
+            Err(failure) if failure.kind == FailureKind::Ambiguous && !self.step(at).action.idempotent() => {
+                self.flights.insert(at, Flight::Inspecting { unknown: true });
+                effects.push(Effect::Inspect { step: at });
+            }
+            Err(failure) => self.failed(at, failure),
+        }
+    }
+
+    fn verified(&mut self, at: usize, evidence: Vec<Evidence>) {
+        let Some(Flight::Verifying { already }) = self.flights.get(&at) else { return };
+        let already = *already;
+        self.flights.insert(at, Flight::Journaling);
+        let against: Vec<String> = evidence
+            .iter()
+            .filter(|seen| !seen.answer.holds())
+            .map(|seen| format!("{}: {}", seen.what, seen.answer.detail()))
+            .collect();
+        let step = self.id(at);
+        if !against.is_empty() {
+            let message = format!("not verified in time: {}", against.join("; "));
+            self.failed(at, Failure { kind: FailureKind::Failed, message });
+        } else if already {
+            self.queue.push(Body::StepAlreadyDone { step, evidence });
+        } else {
+            self.queue.push(Body::StepSucceeded { step, evidence });
+        }
+    }
+
+    fn approved(&mut self, at: usize) {
+        let Action::ApprovalAsk { quorum, .. } = &self.step(at).action else { return };
+        let approvals = &self.run.steps[at].approvals;
+        if approvals.len() >= *quorum as usize {
+            let names: Vec<&str> = approvals.iter().map(Identity::as_str).collect();
+            let answer = Answer::Holds(format!("approved by {}", names.join(", ")));
+            let evidence = vec![Evidence { what: "approval.ask".into(), answer }];
+            self.flights.insert(at, Flight::Journaling);
+            self.queue.push(Body::StepSucceeded { step: self.id(at), evidence });
+        }
+    }
+
+    /// An attempt failed: leave it out, try again, or give up as the playbook says.
+    fn failed(&mut self, at: usize, failure: Failure) {
+        self.flights.insert(at, Flight::Journaling);
+        let (spec, record) = (&self.run.plan.steps[at], &self.run.steps[at]);
+        let step = spec.id.clone();
+        if failure.kind == FailureKind::Unreachable && spec.unreachable == Unreachable::Skip {
+            self.queue.push(Body::StepSkipped {
+                step,
+                why: format!("unreachable: {}", failure.message),
+                by: None,
+            });
+            return;
+        }
+        // An inspection that failed has not counted as an attempt yet.
+        let attempt = record.attempt + u32::from(record.state == StepState::Pending);
+        let untouched = failure.kind == FailureKind::Unreachable;
+        let again = untouched || (spec.action.idempotent() && failure.kind != FailureKind::Refused);
+        if again && attempt < spec.attempts {
+            let retry_in = backoff(&self.run, spec, attempt);
+            self.queue.push(Body::AttemptFailed { step, attempt, failure, retry_in });
+            return;
+        }
+        if let (Action::FenceProve { any_of, .. }, Some(waiver)) =
+            (&spec.action, self.run.overridden("fence"))
+        {
+            if any_of.iter().any(|proof| matches!(proof, FenceProof::OperatorWord { .. })) {
+                let by = self.run.trigger.identity();
+                let answer =
+                    Answer::Holds(format!("on the word of {by}: {} ({})", waiver.reason, failure.message));
+                let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
+                self.queue.push(Body::StepFailed { step: step.clone(), failure });
+                self.queue.push(Body::StepSucceeded { step, evidence });
+                return;
+            }
+        }
+        let (on_failure, why) = (spec.on_failure, failure.message.clone());
+        self.queue.push(Body::StepFailed { step: step.clone(), failure });
+        if on_failure == OnFailure::Pause {
+            self.queue.push(Body::Blocked(Block { step: Some(step), kind: BlockKind::Attempts, why }));
+        }
+    }
+
+    /// Starts whatever may start now.
+    fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while !self.busy() {
+            let Some((request, by, roles, command)) = self.commands.pop_front() else { break };
+            match command::judge(&self.run, &by, &roles, &command) {
+                Ok(bodies) => {
+                    // Whatever is still asked about the step does not matter any more.
+                    if let Command::Skip { step, .. } | Command::Retry { step: Some(step), .. } = &command {
+                        self.flights.remove(&self.index(step));
+                    }
+                    self.queue.extend(bodies);
+                    self.answers.push(request);
+                }
+                Err(refusal) => effects.push(Effect::Refuse { request, refusal }),
+            }
+        }
+        if !self.busy() {
+            self.next(effects);
+        }
+        if self.writing.is_none() && !self.queue.is_empty() {
+            let mut sequence = self.run.sequence;
+            let elapsed_ms = (now.mono.since(self.began).as_millis() as u64).max(self.run.elapsed_ms);
+            let events: Vec<Event> = std::mem::take(&mut self.queue)
+                .into_iter()
+                .map(|body| {
+                    sequence += 1;
+                    let (epoch, member) = (self.epoch, self.me.clone());
+                    Event {
+                        version: VERSION,
+                        sequence,
+                        wall_ms: now.wall_ms,
+                        elapsed_ms,
+                        epoch,
+                        member,
+                        body,
+                    }
+                })
+                .collect();
+            self.writing = Some(events.clone());
+            effects.push(Effect::Append { events, answers: std::mem::take(&mut self.answers) });
+        }
+    }
+
+    fn next(&mut self, effects: &mut Vec<Effect>) {
+        let ending = self.run.abort_asked.clone().or_else(|| self.aborting());
+        match (self.run.state(), ending) {
+            (State::Ended(_), _) => {}
+            (State::Proposed, Some(why)) => self.queue.push(Body::Ended { end: End::Aborted, why }),
+            (_, Some(why)) => {
+                // Nothing is interrupted in mid-effect: what waits is dropped, what acts ends.
+                self.flights
+                    .retain(|_, flight| !matches!(flight, Flight::Backoff { .. } | Flight::Approving { .. }));
+                if self.flights.is_empty() {
+                    self.queue.push(Body::Ended { end: End::Aborted, why });
+                }
+            }
+            (State::Running, None) if !self.run.cleared => {
+                if !std::mem::replace(&mut self.requiring, true) {
+                    effects.push(Effect::Require);
+                }
+            }
+            (State::Running, None) if self.run.open() == 0 => {
+                let (end, why) = self.run.outcome();
+                self.queue.push(Body::Ended { end, why });
+            }
+            (State::Running, None) => {
+                let ready: Vec<usize> =
+                    self.run.ready().filter(|at| !self.flights.contains_key(at)).collect();
+                for at in ready {
+                    if let Action::ApprovalAsk { message, .. } = &self.step(at).action {
+                        let inspected = message.clone();
+                        let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
+                        self.flights.insert(at, Flight::Journaling);
+                        self.queue.push(Body::StepStarted { step, attempt, inspected });
+                    } else {
+                        self.flights.insert(at, Flight::Inspecting { unknown: false });
+                        effects.push(Effect::Inspect { step: at });
+                    }
+                }
+            }
+            (State::Paused | State::Blocked | State::Proposed, None) => {}
+        }
+    }
+
+    /// A step failed whose policy is to end the run.
+    fn aborting(&self) -> Option<String> {
+        let mut steps = self.run.steps.iter().zip(&self.run.plan.steps);
+        steps
+            .find(|(record, spec)| record.state == StepState::Failed && spec.on_failure == OnFailure::Abort)
+            .map(|(record, spec)| format!("step {} failed: {}", spec.id, record.detail))
+    }
+}
+
+/// The name under which a requirement may be waived.
+pub fn rule(check: &Check) -> &'static str {
+    match check {
+        Check::PostgresLag { .. } => "lag",
+        Check::PostgresRole { .. } => "postgres.role",
+        Check::PostgresWritable { .. } => "postgres.writable",
+        Check::HttpGet { .. } => "http.get",
+        Check::TcpConnect { .. } => "tcp.connect",
+        Check::DnsAnswers { .. } => "dns.answers",
+    }
+}
+
+/// Doubles with each attempt, at most a minute, within 20 % of jitter drawn from the run's name
+/// so that a replay waits as long.
+fn backoff(run: &Run, step: &Step, attempt: u32) -> Span {
+    let base = step
+        .backoff
+        .as_ms()
+        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
+        .min(60_000.max(step.backoff.as_ms()));
+    let seed = crate::ids::Digest::of([
+        run.id.as_str().as_bytes(),
+        step.id.as_str().as_bytes(),
+        &attempt.to_be_bytes(),
+    ]);
+    let draw = u64::from_str_radix(&seed.as_str()[..4], 16).expect("a digest is hex") % 401;
+    Span::ms(base.saturating_mul(800 + draw) / 1_000)
+}
+
+#[cfg(test)]
+#[path = "engine_test.rs"]
+mod tests;

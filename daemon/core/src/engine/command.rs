@@ -1,0 +1,258 @@
+//! What people may ask of a run, and when.
+
+use crate::action::{Action, FenceProof};
+use crate::check::Answer;
+use crate::ids::{Identity, StepId};
+use crate::journal::{Body, End, Evidence};
+use crate::run::{Run, State, StepState};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A request to a run. Every one carries a reason, which is journaled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// Let a proposed run start, waive its requirements, approve a step, or give one's word
+    /// that a site is fenced.
+    Approve {
+        /// The step; none for the run itself.
+        step: Option<StepId>,
+        /// Why.
+        reason: String,
+    },
+    /// Cancel a proposed run, or refuse a step's approval, which aborts the run.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+    /// Try a step again, or the requirements when none is named.
+    Retry {
+        /// The step.
+        step: Option<StepId>,
+        /// Why.
+        reason: String,
+    },
+    /// Leave a step out.
+    Skip {
+        /// The step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// Start no further step.
+    Pause {
+        /// Why.
+        reason: String,
+    },
+    /// Start steps again.
+    Resume {
+        /// Why.
+        reason: String,
+    },
+    /// End the run once nothing is under way.
+    Abort {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a request is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Which status the caller gets.
+    pub kind: RefusalKind,
+    /// What, and what to do.
+    pub message: String,
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// No such run, step or site.
+    NotFound,
+    /// Not in this state.
+    Precondition,
+    /// Not this person.
+    Denied,
+    /// The request contradicts itself.
+    Invalid,
+}
+
+impl Refusal {
+    /// A refusal of `kind`.
+    pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+fn precondition(message: impl Into<String>) -> Refusal {
+    Refusal::new(RefusalKind::Precondition, message)
+}
+
+/// The entries that carry `command` out, or why not.
+pub fn judge(
+    run: &Run,
+    by: &Identity,
+    roles: &BTreeSet<String>,
+    command: &Command,
+) -> Result<Vec<Body>, Refusal> {
+    let state = run.state();
+    if let State::Ended(end) = state {
+        return Err(precondition(format!("the run has ended: {end}")));
+    }
+    let by = by.clone();
+    match command {
+        Command::Approve { step: None, reason } => approve_run(run, by, roles, reason),
+        Command::Approve { step: Some(step), reason } => approve_step(run, by, roles, step, reason),
+        Command::Reject { reason } => match state {
+            State::Proposed => {
+                Ok(vec![Body::Ended { end: End::Cancelled, why: format!("rejected by {by}: {reason}") }])
+            }
+            _ if asks_approval(run) => {
+                Ok(vec![Body::AbortAsked { by, reason: format!("rejected: {reason}") }])
+            }
+            _ => {
+                Err(precondition(format!("nothing waits for approval: the run is {state}; to end it: abort")))
+            }
+        },
+        Command::Retry { step: None, reason } => {
+            if run.blocks.contains_key(&None) {
+                Ok(vec![Body::Retried { step: None, by, reason: reason.clone() }])
+            } else {
+                Err(precondition("no requirement blocks the run; name the step to retry"))
+            }
+        }
+        Command::Retry { step: Some(step), reason } => {
+            let record = find(run, step)?;
+            let blocked = run.blocks.contains_key(&Some(step.clone()));
+            if blocked || record.state == StepState::Failed {
+                Ok(vec![Body::Retried { step: Some(step.clone()), by, reason: reason.clone() }])
+            } else {
+                Err(precondition(format!("step {step} is {} and does not wait for anybody", record.state)))
+            }
+        }
+        Command::Skip { step, reason } => {
+            let record = find(run, step)?;
+            let blocked = run.blocks.contains_key(&Some(step.clone()));
+            match record.state {
+                StepState::Failed | StepState::Unknown => {}
+                StepState::Pending if blocked => {}
+                _ => {
+                    return Err(precondition(format!(
+                        "step {step} is {}; only a step that failed or blocks the run can be skipped",
+                        record.state
+                    )));
+                }
+            }
+            let guarded = matches!(find_action(run, step), Action::FenceProve { .. });
+            if guarded {
+                return Err(precondition(format!(
+                    "step {step} proves the fence and cannot be skipped; give your word with: approve --step {step}"
+                )));
+            }
+            Ok(vec![Body::StepSkipped { step: step.clone(), why: reason.clone(), by: Some(by) }])
+        }
+        Command::Pause { reason } => match state {
+            State::Running | State::Blocked => Ok(vec![Body::Paused { by, reason: reason.clone() }]),
+            _ => Err(precondition(format!("the run is {state}"))),
+        },
+        Command::Resume { reason } => match state {
+            State::Paused => Ok(vec![Body::Resumed { by, reason: reason.clone() }]),
+            _ => Err(precondition(format!("the run is {state}, not Paused"))),
+        },
+        Command::Abort { reason } => match &run.abort_asked {
+            None => Ok(vec![Body::AbortAsked { by, reason: reason.clone() }]),
+            Some(why) => Err(precondition(format!("the run is ending already: {why}"))),
+        },
+    }
+}
+
+fn find<'a>(run: &'a Run, step: &StepId) -> Result<&'a crate::run::StepRecord, Refusal> {
+    let at = run.step_index(step);
+    at.map(|at| &run.steps[at]).ok_or_else(|| {
+        Refusal::new(RefusalKind::NotFound, format!("the plan of {} has no step {step}", run.id))
+    })
+}
+
+fn find_action<'a>(run: &'a Run, step: &StepId) -> &'a Action {
+    let at = run.step_index(step).expect("the step was found");
+    &run.plan.steps[at].action
+}
+
+fn asks_approval(run: &Run) -> bool {
+    let mut steps = run.steps.iter().zip(&run.plan.steps);
+    steps.any(|(record, spec)| {
+        record.state == StepState::Started && matches!(spec.action, Action::ApprovalAsk { .. })
+    })
+}
+
+fn needs_role(by: &Identity, roles: &BTreeSet<String>, role: &str) -> Result<(), Refusal> {
+    if roles.contains(role) {
+        return Ok(());
+    }
+    let message = format!("this takes the role {role}, which the fleet does not give to {by}");
+    Err(Refusal::new(RefusalKind::Denied, message))
+}
+
+fn approve_run(
+    run: &Run,
+    by: Identity,
+    roles: &BTreeSet<String>,
+    reason: &str,
+) -> Result<Vec<Body>, Refusal> {
+    if run.state() == State::Proposed {
+        return Ok(vec![Body::Approved { by, reason: reason.into() }]);
+    }
+    if !run.blocks.contains_key(&None) {
+        return Err(precondition(format!("the run is {}; name the step to approve", run.state())));
+    }
+    let open = run.plan.require.iter().enumerate().filter(|(index, _)| !run.waived.contains(index));
+    let mut bodies = Vec::new();
+    for (requirement, spec) in open {
+        // Those that hold by themselves need no waiver; those that nobody may waive stay.
+        if let Some(role) = &spec.override_by {
+            needs_role(&by, roles, role)?;
+            bodies.push(Body::Waived { requirement, by: by.clone(), reason: reason.into() });
+        }
+    }
+    if bodies.is_empty() {
+        return Err(precondition("no role may waive these requirements; mend the cause and retry"));
+    }
+    Ok(bodies)
+}
+
+fn approve_step(
+    run: &Run,
+    by: Identity,
+    roles: &BTreeSet<String>,
+    step: &StepId,
+    reason: &str,
+) -> Result<Vec<Body>, Refusal> {
+    let record = find(run, step)?;
+    match find_action(run, step) {
+        Action::ApprovalAsk { role, .. } if record.state == StepState::Started => {
+            needs_role(&by, roles, role)?;
+            if record.approvals.contains(&by) {
+                return Err(precondition(format!("{by} has approved already; another person is needed")));
+            }
+            Ok(vec![Body::ApprovalGiven { step: step.clone(), by, reason: reason.into() }])
+        }
+        Action::FenceProve { site, any_of } if record.state == StepState::Failed => {
+            let role = any_of.iter().find_map(|proof| match proof {
+                FenceProof::OperatorWord { role } => Some(role),
+                _ => None,
+            });
+            let role = role.ok_or_else(|| {
+                precondition(format!(
+                    "step {step} does not list operator_word: nobody's word can replace the proof"
+                ))
+            })?;
+            needs_role(&by, roles, role)?;
+            let answer = Answer::Holds(format!("on the word of {by} that {site} cannot write: {reason}"));
+            let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
+            Ok(vec![Body::StepSucceeded { step: step.clone(), evidence }])
+        }
+        _ => Err(precondition(format!("step {step} is {} and asks for no approval", record.state))),
+    }
+}

@@ -1,0 +1,514 @@
+//! A run: the fold over its journal.
+//!
+//! `apply` is the one transition function, live, after a takeover, in a replay and in a
+//! simulation. An event that does not fit is an error here, and a lost compare in the store.
+
+use crate::action::{Action, FailureKind};
+use crate::ids::{Epoch, Identity, RunId, StepId};
+use crate::journal::{Block, Body, End, Event, Override, Trigger, VERSION};
+use crate::plan::{OnFailure, Plan};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Waits for approval.
+    Proposed,
+    /// Steps start as they become ready.
+    Running,
+    /// A person asked that no step starts.
+    Paused,
+    /// A person is needed.
+    Blocked,
+    /// Over.
+    Ended(End),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proposed => f.write_str("Proposed"),
+            Self::Running => f.write_str("Running"),
+            Self::Paused => f.write_str("Paused"),
+            Self::Blocked => f.write_str("Blocked"),
+            Self::Ended(end) => end.fmt(f),
+        }
+    }
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Not started, or to be started again.
+    Pending,
+    /// An attempt is acting.
+    Started,
+    /// The act is over; what proves it is being asked.
+    Verifying,
+    /// Its leader was lost in mid-attempt.
+    Unknown,
+    /// Done and verified.
+    Succeeded,
+    /// Nothing was to be done.
+    AlreadyDone,
+    /// Attempts are spent.
+    Failed,
+    /// Left out.
+    Skipped,
+}
+
+impl StepState {
+    /// Whether nothing more happens to the step by itself.
+    pub fn ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::AlreadyDone | Self::Failed | Self::Skipped)
+    }
+}
+
+impl fmt::Display for StepState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Where it stands.
+    pub state: StepState,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// `elapsed_ms` of its first start.
+    pub started_ms: Option<u64>,
+    /// `elapsed_ms` of its end.
+    pub ended_ms: Option<u64>,
+    /// The last thing seen of it, for people.
+    pub detail: String,
+    /// Who approved, when it asks for approvals.
+    pub approvals: BTreeSet<Identity>,
+    /// A person skipped it.
+    pub skipped_by: Option<Identity>,
+}
+
+/// An event that cannot follow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("journal entry {sequence} cannot follow: {why}")]
+pub struct Illegal {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// The state of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// What it executes.
+    pub plan: Arc<Plan>,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Its steps, as in the plan.
+    pub steps: Vec<StepRecord>,
+    /// What people must decide, by step.
+    pub blocks: BTreeMap<Option<StepId>, Block>,
+    /// Requirements that a person waived.
+    pub waived: BTreeSet<usize>,
+    /// Whether the requirements held.
+    pub cleared: bool,
+    /// Whether a point of no return is crossed.
+    pub crossed: bool,
+    /// A person asked for its end.
+    pub abort_asked: Option<String>,
+    /// The epoch of the last entry.
+    pub epoch: Epoch,
+    /// The sequence number of the last entry.
+    pub sequence: u64,
+    /// `elapsed_ms` of the last entry.
+    pub elapsed_ms: u64,
+    /// Unix time of creation in milliseconds.
+    pub created_wall_ms: i64,
+    /// Unix time of the last entry in milliseconds.
+    pub wall_ms: i64,
+    proposed: bool,
+    paused: bool,
+    ended: Option<End>,
+    index: BTreeMap<StepId, usize>,
+    dependents: Vec<Vec<usize>>,
+    unmet: Vec<usize>,
+    ready: BTreeSet<usize>,
+    open: usize,
+}
+
+impl Run {
+    /// A run from its first event.
+    pub fn new(id: RunId, plan: Arc<Plan>, created: &Event) -> Result<Self, Illegal> {
+        let illegal = |why: &str| Illegal { sequence: created.sequence, why: why.into() };
+        let Body::Created { trigger, plan: digest, proposed } = &created.body else {
+            return Err(illegal("a journal begins with its creation"));
+        };
+        if created.sequence != 1 || created.version != VERSION {
+            return Err(illegal("not the first entry, or of a version this member does not read"));
+        }
+        if *digest != plan.digest() {
+            return Err(illegal("its plan has another digest"));
+        }
+        let mut dependents = vec![Vec::new(); plan.steps.len()];
+        let mut unmet = Vec::with_capacity(plan.steps.len());
+        for (step, spec) in plan.steps.iter().enumerate() {
+            for &need in &spec.needs {
+                if need >= step {
+                    return Err(illegal("a step needs a later one"));
+                }
+                dependents[need].push(step);
+            }
+            unmet.push(spec.needs.len());
+        }
+        let pending = StepRecord {
+            state: StepState::Pending,
+            attempt: 0,
+            started_ms: None,
+            ended_ms: None,
+            detail: String::new(),
+            approvals: BTreeSet::new(),
+            skipped_by: None,
+        };
+        Ok(Self {
+            id,
+            trigger: trigger.clone(),
+            steps: vec![pending; plan.steps.len()],
+            blocks: BTreeMap::new(),
+            waived: BTreeSet::new(),
+            cleared: false,
+            crossed: false,
+            abort_asked: None,
+            epoch: created.epoch,
+            sequence: 1,
+            elapsed_ms: created.elapsed_ms,
+            created_wall_ms: created.wall_ms,
+            wall_ms: created.wall_ms,
+            proposed: *proposed,
+            paused: false,
+            ended: None,
+            index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
+            dependents,
+            ready: unmet.iter().enumerate().filter(|(_, unmet)| **unmet == 0).map(|(step, _)| step).collect(),
+            unmet,
+            open: plan.steps.len(),
+            plan,
+        })
+    }
+
+    /// Folds a whole journal.
+    pub fn fold<'a>(
+        id: RunId,
+        plan: Arc<Plan>,
+        journal: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Self, Illegal> {
+        let mut events = journal.into_iter();
+        let first =
+            events.next().ok_or_else(|| Illegal { sequence: 0, why: "the journal is empty".into() })?;
+        let mut run = Self::new(id, plan, first)?;
+        for event in events {
+            run.apply(event)?;
+        }
+        Ok(run)
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        match self.ended {
+            Some(end) => State::Ended(end),
+            None if self.proposed => State::Proposed,
+            None if self.paused => State::Paused,
+            None if !self.blocks.is_empty() => State::Blocked,
+            None => State::Running,
+        }
+    }
+
+    /// The place of a step in the plan.
+    pub fn step_index(&self, step: &StepId) -> Option<usize> {
+        self.index.get(step).copied()
+    }
+
+    /// Pending steps whose needs are met, in plan order.
+    pub fn ready(&self) -> impl Iterator<Item = usize> + '_ {
+        self.ready.iter().copied()
+    }
+
+    /// Steps that have not ended.
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// The waiver of `rule` that the run was started with.
+    pub fn overridden(&self, rule: &str) -> Option<&Override> {
+        match &self.trigger {
+            Trigger::Operator { overrides, .. } => overrides.iter().find(|waiver| waiver.rule == rule),
+            Trigger::Automatic { .. } => None,
+        }
+    }
+
+    /// How the run ends, once no step is open.
+    pub fn outcome(&self) -> (End, String) {
+        let names = |wanted: &dyn Fn(&StepRecord) -> bool| -> Vec<&str> {
+            let steps = self.steps.iter().zip(&self.plan.steps);
+            steps.filter(|(record, _)| wanted(record)).map(|(_, step)| step.id.as_str()).collect()
+        };
+        let failed = names(&|record| record.state == StepState::Failed);
+        let skipped = names(&|record| record.skipped_by.is_some());
+        if failed.is_empty() && skipped.is_empty() {
+            return (End::Succeeded, "every step succeeded".into());
+        }
+        let mut why = Vec::new();
+        if !failed.is_empty() {
+            why.push(format!("failed: {}", failed.join(", ")));
+        }
+        if !skipped.is_empty() {
+            why.push(format!("skipped by hand: {}", skipped.join(", ")));
+        }
+        (End::Partial, why.join("; "))
+    }
+
+    /// The one transition function.
+    pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
+        self.check(event).map_err(|why| Illegal { sequence: event.sequence, why })?;
+        self.sequence = event.sequence;
+        self.epoch = event.epoch;
+        self.elapsed_ms = event.elapsed_ms;
+        self.wall_ms = event.wall_ms;
+        match &event.body {
+            Body::Created { .. } => {}
+            Body::Approved { .. } => self.proposed = false,
+            Body::TookOver => self.take_over(),
+            Body::Waived { requirement, .. } => {
+                self.waived.insert(*requirement);
+                self.blocks.remove(&None);
+            }
+            Body::RequirementsMet { .. } => {
+                self.cleared = true;
+                self.blocks.remove(&None);
+            }
+            Body::Paused { .. } => self.paused = true,
+            Body::Resumed { .. } => self.paused = false,
+            Body::Blocked(block) => {
+                if let Some(at) = block.step.as_ref().and_then(|step| self.step_index(step))
+                    && matches!(self.steps[at].state, StepState::Started | StepState::Verifying)
+                {
+                    self.steps[at].state = StepState::Unknown;
+                }
+                self.blocks.insert(block.step.clone(), block.clone());
+            }
+            Body::AbortAsked { by, reason } => self.abort_asked = Some(format!("aborted by {by}: {reason}")),
+            Body::Ended { end, .. } => self.ended = Some(*end),
+            Body::Retried { step: None, .. } => {
+                self.blocks.remove(&None);
+            }
+            Body::StepStarted { step, .. }
+            | Body::StepActed { step, .. }
+            | Body::StepSucceeded { step, .. }
+            | Body::StepAlreadyDone { step, .. }
+            | Body::AttemptFailed { step, .. }
+            | Body::StepFailed { step, .. }
+            | Body::StepSkipped { step, .. }
+            | Body::Retried { step: Some(step), .. }
+            | Body::ApprovalGiven { step, .. } => self.apply_step(self.index[step], event),
+        }
+        Ok(())
+    }
+
+    fn apply_step(&mut self, at: usize, event: &Event) {
+        let id = self.plan.steps[at].id.clone();
+        let record = &mut self.steps[at];
+        let before = record.state;
+        match &event.body {
+            Body::StepStarted { attempt, inspected, .. } => {
+                record.state = StepState::Started;
+                record.attempt = *attempt;
+                record.started_ms.get_or_insert(event.elapsed_ms);
+                record.detail.clone_from(inspected);
+                self.crossed |= self.plan.steps[at].point_of_no_return;
+            }
+            Body::StepActed { evidence, .. } => {
+                record.state = StepState::Verifying;
+                record.detail.clone_from(evidence);
+            }
+            Body::StepSucceeded { evidence, .. } | Body::StepAlreadyDone { evidence, .. } => {
+                record.state = match event.body {
+                    Body::StepSucceeded { .. } => StepState::Succeeded,
+                    _ => StepState::AlreadyDone,
+                };
+                if let Some(last) = evidence.last() {
+                    record.detail = format!("{}: {}", last.what, last.answer.detail());
+                }
+            }
+            Body::AttemptFailed { attempt, failure, .. } => {
+                record.state = StepState::Pending;
+                record.attempt = *attempt;
+                record.detail.clone_from(&failure.message);
+            }
+            Body::StepFailed { failure, .. } => {
+                record.state = StepState::Failed;
+                record.detail.clone_from(&failure.message);
+            }
+            Body::StepSkipped { why, by, .. } => {
+                record.state = StepState::Skipped;
+                record.detail.clone_from(why);
+                record.skipped_by.clone_from(by);
+            }
+            Body::Retried { .. } => {
+                record.state = StepState::Pending;
+                record.attempt = 0;
+            }
+            Body::ApprovalGiven { by, .. } => {
+                record.approvals.insert(by.clone());
+            }
+            _ => {}
+        }
+        let after = record.state;
+        if after.ended() || matches!(event.body, Body::Retried { .. }) {
+            self.blocks.remove(&Some(id));
+        }
+        if after.ended() {
+            record.started_ms.get_or_insert(event.elapsed_ms);
+            record.ended_ms = Some(event.elapsed_ms);
+        }
+        self.move_step(at, before, after);
+    }
+
+    /// Whether a step in `state` lets the steps that need it go on.
+    fn releases(&self, at: usize, state: StepState) -> bool {
+        match state {
+            StepState::Succeeded | StepState::AlreadyDone | StepState::Skipped => true,
+            StepState::Failed => self.plan.steps[at].on_failure == OnFailure::Continue,
+            _ => false,
+        }
+    }
+
+    fn move_step(&mut self, at: usize, before: StepState, after: StepState) {
+        match (before.ended(), after.ended()) {
+            (false, true) => self.open -= 1,
+            (true, false) => self.open += 1,
+            _ => {}
+        }
+        match (self.releases(at, before), self.releases(at, after)) {
+            (false, true) => {
+                for &next in &self.dependents[at] {
+                    self.unmet[next] -= 1;
+                    if self.unmet[next] == 0 && self.steps[next].state == StepState::Pending {
+                        self.ready.insert(next);
+                    }
+                }
+            }
+            (true, false) => {
+                for &next in &self.dependents[at] {
+                    self.unmet[next] += 1;
+                    self.ready.remove(&next);
+                }
+            }
+            _ => {}
+        }
+        if after == StepState::Pending && self.unmet[at] == 0 {
+            self.ready.insert(at);
+        } else {
+            self.ready.remove(&at);
+        }
+    }
+
+    /// Attempts that were under way are Unknown, but those that only read go on.
+    fn take_over(&mut self) {
+        for at in 0..self.steps.len() {
+            let before = self.steps[at].state;
+            if !matches!(before, StepState::Started | StepState::Verifying) {
+                continue;
+            }
+            let after = match self.plan.steps[at].action {
+                Action::ApprovalAsk { .. } => continue,
+                Action::WaitUntil { .. } => StepState::Pending,
+                _ => StepState::Unknown,
+            };
+            self.steps[at].state = after;
+            if after == StepState::Pending {
+                self.steps[at].attempt = self.steps[at].attempt.saturating_sub(1);
+            }
+            self.move_step(at, before, after);
+        }
+    }
+
+    fn check(&self, event: &Event) -> Result<(), String> {
+        if event.version != VERSION {
+            return Err(format!("version {} is not read by this member", event.version));
+        }
+        if event.sequence != self.sequence + 1 {
+            return Err(format!("after {} comes {}", self.sequence, self.sequence + 1));
+        }
+        if event.epoch < self.epoch {
+            return Err(format!("epoch {} is over, {} has begun", event.epoch, self.epoch));
+        }
+        if event.epoch > self.epoch && !matches!(event.body, Body::TookOver) {
+            return Err(format!("epoch {} has not taken the run over", event.epoch));
+        }
+        if let Some(end) = self.ended {
+            return Err(format!("the run has ended: {end}"));
+        }
+        let fits = match &event.body {
+            Body::Created { .. } => false,
+            Body::Approved { .. } => self.proposed,
+            Body::RequirementsMet { .. } => !self.cleared && !self.proposed,
+            Body::Waived { requirement, .. } => *requirement < self.plan.require.len() && !self.cleared,
+            Body::Paused { .. } => !self.paused && !self.proposed,
+            Body::Resumed { .. } => self.paused,
+            Body::Ended { end: End::Succeeded | End::Partial, .. } => self.open == 0 && self.cleared,
+            Body::Ended { end: End::Cancelled, .. } => self.proposed,
+            Body::Blocked(Block { step: Some(step), .. }) => self.index.contains_key(step),
+            Body::Blocked(Block { step: None, .. }) | Body::Retried { step: None, .. } => !self.cleared,
+            Body::TookOver | Body::AbortAsked { .. } | Body::Ended { .. } => true,
+            Body::StepStarted { step, .. }
+            | Body::StepActed { step, .. }
+            | Body::StepSucceeded { step, .. }
+            | Body::StepAlreadyDone { step, .. }
+            | Body::AttemptFailed { step, .. }
+            | Body::StepFailed { step, .. }
+            | Body::StepSkipped { step, .. }
+            | Body::Retried { step: Some(step), .. }
+            | Body::ApprovalGiven { step, .. } => return self.check_step(step, &event.body),
+        };
+        if fits { Ok(()) } else { Err(format!("not while the run is {}", self.state())) }
+    }
+
+    fn check_step(&self, step: &StepId, body: &Body) -> Result<(), String> {
+        use StepState::{Failed, Pending, Started, Unknown, Verifying};
+        let at = self.step_index(step).ok_or_else(|| format!("the plan has no step {step}"))?;
+        let record = &self.steps[at];
+        let due = self.cleared && self.unmet[at] == 0;
+        let fits = match body {
+            Body::StepStarted { attempt, .. } => {
+                due && record.state == Pending && *attempt == record.attempt + 1
+            }
+            Body::StepActed { .. } => matches!(record.state, Started | Unknown),
+            // A person's word may settle a step that failed.
+            Body::StepSucceeded { .. } => matches!(record.state, Started | Verifying | Failed),
+            Body::StepAlreadyDone { .. } => due && record.state == Pending,
+            Body::AttemptFailed { attempt, .. } => match record.state {
+                Pending => due && *attempt == record.attempt + 1,
+                Started | Verifying => *attempt == record.attempt,
+                _ => false,
+            },
+            Body::StepFailed { failure, .. } => match record.state {
+                Pending | Started | Verifying => due,
+                Unknown => failure.kind == FailureKind::Ambiguous,
+                _ => false,
+            },
+            Body::StepSkipped { .. } => matches!(record.state, Pending | Started | Unknown | Failed),
+            Body::Retried { .. } => matches!(record.state, Pending | Unknown | Failed),
+            Body::ApprovalGiven { .. } => record.state == Started,
+            _ => false,
+        };
+        if fits { Ok(()) } else { Err(format!("step {step} is {}", record.state)) }
+    }
+}
