@@ -12,9 +12,9 @@ use crate::timing::Timing;
 use std::time::Duration;
 
 /// A lease of the store.
-pub type Lease = i64;
+pub type Lease = u64;
 /// A revision of the store.
-pub type Revision = i64;
+pub type Revision = u64;
 
 /// One term of leadership: everything a guarded write compares.
 #[derive(Clone, Debug, PartialEq, Eq)]

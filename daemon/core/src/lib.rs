@@ -7,6 +7,7 @@
 pub mod action;
 pub mod check;
 pub mod engine;
+pub mod guard;
 pub mod ids;
 pub mod journal;
 pub mod lag;

@@ -1,0 +1,278 @@
+//! The guards: a numbered table of rules, each of which can refuse a failover.
+//!
+//! They are asked in order, all of them, every time: the first that refuses is the reason that
+//! is stored, and the whole list is the answer to "why not". A refusal is a value with words,
+//! never a bare `false`.
+
+use crate::ids::{RunId, SiteId};
+use crate::rules::{Automation, Rules};
+use crate::time::Span;
+use crate::verdict::{Finding, Verdict};
+use crate::vote::Vote;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// The rules, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Guard {
+    /// The leader's view was confirmed by a majority of the store just now.
+    #[serde(rename = "G01")]
+    Quorum,
+    /// Enough sites can be heard to judge at all.
+    #[serde(rename = "G02")]
+    Freshness,
+    /// A majority has said DOWN for long enough.
+    #[serde(rename = "G03")]
+    Confirm,
+    /// Nobody inside the site is alive in the store.
+    #[serde(rename = "G04")]
+    Veto,
+    /// The destination is well, in the eyes of others and in its own.
+    #[serde(rename = "G05")]
+    Destination,
+    /// No other run holds the sites or the services.
+    #[serde(rename = "G06")]
+    Locks,
+    /// Not again so soon.
+    #[serde(rename = "G07")]
+    HoldDown,
+    /// The fleet lets the daemon act by itself.
+    #[serde(rename = "G08")]
+    Automation,
+    /// Without a site lease and a sentry only laboratories act by themselves.
+    #[serde(rename = "G09")]
+    Laboratory,
+    /// The replica is near enough; asked by the run itself, before its first step.
+    #[serde(rename = "G10")]
+    Lag,
+    /// The old site cannot write any more; proven by the run itself, before it promotes.
+    #[serde(rename = "G11")]
+    Fence,
+}
+
+impl Guard {
+    /// All, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Quorum,
+        Self::Freshness,
+        Self::Confirm,
+        Self::Veto,
+        Self::Destination,
+        Self::Locks,
+        Self::HoldDown,
+        Self::Automation,
+        Self::Laboratory,
+        Self::Lag,
+        Self::Fence,
+    ];
+
+    /// `G01` and so on.
+    pub fn id(self) -> String {
+        format!("G{:02}", self as usize + 1)
+    }
+
+    /// One word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quorum => "quorum",
+            Self::Freshness => "freshness",
+            Self::Confirm => "confirm",
+            Self::Veto => "veto",
+            Self::Destination => "destination",
+            Self::Locks => "locks",
+            Self::HoldDown => "hold-down",
+            Self::Automation => "automation",
+            Self::Laboratory => "laboratory",
+            Self::Lag => "lag",
+            Self::Fence => "fence",
+        }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id(), self.name())
+    }
+}
+
+/// What a guard says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// Go on.
+    Passes,
+    /// No.
+    Refuses,
+    /// It is asked by the run itself.
+    Later,
+}
+
+/// A guard's answer and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// Which.
+    pub guard: Guard,
+    /// What it says.
+    pub says: Says,
+    /// Why, in words for three in the morning.
+    pub reason: String,
+}
+
+/// Everything the guards may look at.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The fleet's rules.
+    pub rules: &'a Rules,
+    /// What is known of the site.
+    pub finding: &'a Finding,
+    /// Age of what is judged on; none before the first read of this term.
+    pub age: Option<Duration>,
+    /// Whether the destination can take over, and why (not).
+    pub destination: Result<String, String>,
+    /// The live run that holds one of the sites or services, and which.
+    pub locked: Option<(RunId, String)>,
+    /// The longest hold-down left on one of the sites.
+    pub hold: Option<(SiteId, Span)>,
+}
+
+/// A rule: passes with a reason, or refuses with one.
+type Rule = fn(&Facts<'_>) -> Result<String, String>;
+
+const TABLE: [(Guard, Rule); 9] = [
+    (Guard::Quorum, quorum),
+    (Guard::Freshness, freshness),
+    (Guard::Confirm, confirm),
+    (Guard::Veto, veto),
+    (Guard::Destination, destination),
+    (Guard::Locks, locks),
+    (Guard::HoldDown, hold_down),
+    (Guard::Automation, automation),
+    (Guard::Laboratory, laboratory),
+];
+
+/// Asks every guard, in order.
+pub fn ask(facts: &Facts<'_>) -> Vec<Ruling> {
+    let mut rulings: Vec<Ruling> = TABLE
+        .iter()
+        .map(|(guard, rule)| match rule(facts) {
+            Ok(reason) => Ruling { guard: *guard, says: Says::Passes, reason },
+            Err(reason) => Ruling { guard: *guard, says: Says::Refuses, reason },
+        })
+        .collect();
+    for (guard, reason) in [
+        (Guard::Lag, "asked by the run before its first step"),
+        (Guard::Fence, "proven by the run before it promotes"),
+    ] {
+        rulings.push(Ruling { guard, says: Says::Later, reason: reason.into() });
+    }
+    rulings
+}
+
+/// The first that refuses.
+pub fn refusing(rulings: &[Ruling]) -> Option<&Ruling> {
+    rulings.iter().find(|ruling| ruling.says == Says::Refuses)
+}
+
+fn quorum(facts: &Facts<'_>) -> Result<String, String> {
+    let limit = facts.rules.timing.validity;
+    match facts.age.map(Span::from) {
+        Some(age) if age < limit => Ok(format!("the store confirmed our view {age} ago")),
+        Some(age) => Err(format!("the store has confirmed nothing for {age} (limit {limit})")),
+        None => Err("this leader has not read the store yet".into()),
+    }
+}
+
+fn freshness(facts: &Facts<'_>) -> Result<String, String> {
+    let heard = |vote: &&crate::verdict::SiteVote| vote.vote != Vote::Abstain;
+    let votes = &facts.finding.votes;
+    let count = votes.iter().filter(heard).count();
+    if count >= facts.finding.needed {
+        return Ok(format!("{count} of {} sites vote", votes.len()));
+    }
+    let silent: Vec<String> = votes
+        .iter()
+        .filter(|vote| vote.vote == Vote::Abstain)
+        .map(|vote| match vote.words.iter().find_map(|word| word.discounted.as_ref()) {
+            Some(why) => format!("{} ({why})", vote.voter),
+            None if vote.words.is_empty() => format!("{} (no member there is heard)", vote.voter),
+            None => format!("{} (abstains)", vote.voter),
+        })
+        .collect();
+    Err(format!(
+        "{count} of {} sites vote, {} are needed; without a vote: {}",
+        votes.len(),
+        facts.finding.needed,
+        silent.join(", ")
+    ))
+}
+
+fn confirm(facts: &Facts<'_>) -> Result<String, String> {
+    let finding = facts.finding;
+    let confirm = facts.rules.timing.confirm;
+    let down: Vec<&str> =
+        finding.votes.iter().filter(|vote| vote.vote == Vote::Down).map(|vote| vote.voter.as_str()).collect();
+    let who =
+        if down.is_empty() { "nobody says DOWN".into() } else { format!("{} says DOWN", down.join(" and ")) };
+    if down.len() < finding.needed {
+        return Err(format!("{who}; {} of {} sites are needed", finding.needed, finding.votes.len()));
+    }
+    if finding.confirmed < confirm {
+        return Err(format!("{who}, for {} of {confirm}", finding.confirmed));
+    }
+    Ok(format!("{who}, for {}", finding.confirmed))
+}
+
+fn veto(facts: &Facts<'_>) -> Result<String, String> {
+    let inside: Vec<&str> = facts.finding.inside.iter().map(|member| member.as_str()).collect();
+    if inside.is_empty() {
+        Ok(format!("no member in {} holds a live lease", facts.finding.site))
+    } else {
+        let verb =
+            if facts.finding.verdict == Verdict::Partitioned { "a partition, not a loss" } else { "alive" };
+        Err(format!("{} in {} holds a live lease: {verb}", inside.join(", "), facts.finding.site))
+    }
+}
+
+fn destination(facts: &Facts<'_>) -> Result<String, String> {
+    facts.destination.clone()
+}
+
+fn locks(facts: &Facts<'_>) -> Result<String, String> {
+    match &facts.locked {
+        None => Ok("no run holds the sites or the services".into()),
+        Some((run, what)) => Err(format!("run {run} holds {what}")),
+    }
+}
+
+fn hold_down(facts: &Facts<'_>) -> Result<String, String> {
+    match &facts.hold {
+        None => Ok("no hold-down".into()),
+        Some((site, left)) => Err(format!(
+            "{site} is held down for {left} after the last run; to end it: standfast site ack {site}"
+        )),
+    }
+}
+
+fn automation(facts: &Facts<'_>) -> Result<String, String> {
+    if facts.rules.on_loss(&facts.finding.site).is_none() {
+        return Err(format!("on_loss names no playbook for {}", facts.finding.site));
+    }
+    match facts.rules.automation {
+        Automation::Act => Ok("automation: act".into()),
+        Automation::Advise => Err("automation: advise; a run is proposed and waits for approval".into()),
+        Automation::Off => Err("automation: off".into()),
+    }
+}
+
+fn laboratory(facts: &Facts<'_>) -> Result<String, String> {
+    if facts.rules.lab || facts.rules.automation != Automation::Act {
+        Ok(if facts.rules.lab { "lab: true" } else { "nothing acts by itself" }.into())
+    } else {
+        Err("this version has no site lease and no sentry: automation: act needs lab: true".into())
+    }
+}
+
+#[cfg(test)]
+#[path = "guard_test.rs"]
+mod tests;

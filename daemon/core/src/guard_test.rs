@@ -1,0 +1,100 @@
+use super::*;
+use crate::fixture::three_sites;
+use crate::verdict::{SiteVote, Word};
+
+fn vote(voter: &str, vote: Vote) -> SiteVote {
+    let word = Word {
+        member: format!("m-{voter}").as_str().into(),
+        vote,
+        held_for: Span::secs(20),
+        failing: vec![],
+        discounted: None,
+    };
+    SiteVote { voter: voter.into(), vote, words: vec![word] }
+}
+
+fn lost() -> Finding {
+    Finding {
+        site: "a".into(),
+        verdict: Verdict::Lost,
+        held_for: Span::secs(1),
+        confirmed: Span::secs(11),
+        needed: 2,
+        votes: vec![vote("b", Vote::Down), vote("w", Vote::Down)],
+        inside: vec![],
+    }
+}
+
+fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
+    Facts {
+        rules,
+        finding,
+        age: Some(Duration::from_millis(300)),
+        destination: Ok("w says UP".into()),
+        locked: None,
+        hold: None,
+    }
+}
+
+/// Which guard refuses `facts`, and its words.
+fn refused(facts: &Facts<'_>) -> Option<(Guard, String)> {
+    refusing(&ask(facts)).map(|ruling| (ruling.guard, ruling.reason.clone()))
+}
+
+#[test]
+fn a_lost_site_passes_all() {
+    let (rules, finding) = (three_sites(), lost());
+    assert_eq!(refused(&facts(&rules, &finding)), None);
+    assert_eq!(ask(&facts(&rules, &finding)).len(), Guard::ALL.len());
+    let ids: Vec<String> = ask(&facts(&rules, &finding)).iter().map(|ruling| ruling.guard.id()).collect();
+    let expected: Vec<String> = Guard::ALL.iter().map(|guard| guard.id()).collect();
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn each_guard_refuses_alone() {
+    let (rules, good) = (three_sites(), lost());
+    let with = |change: &dyn Fn(&mut Finding)| {
+        let mut finding = good.clone();
+        change(&mut finding);
+        finding
+    };
+    let silent = with(&|finding| finding.votes[0] = vote("b", Vote::Abstain));
+    let alone = with(&|finding| finding.votes[0] = vote("b", Vote::Up));
+    let early = with(&|finding| finding.confirmed = Span::secs(9));
+    let inside = with(&|finding| finding.inside = vec!["m-a".into()]);
+    let advise = Rules { automation: Automation::Advise, ..rules.clone() };
+    let none = Rules { on_loss: vec![], ..rules.clone() };
+    let real = Rules { lab: false, ..rules.clone() };
+    let cases = [
+        (Guard::Quorum, Facts { age: None, ..facts(&rules, &good) }, "not read"),
+        (Guard::Quorum, Facts { age: Some(Duration::from_secs(7)), ..facts(&rules, &good) }, "for 7s"),
+        (Guard::Freshness, facts(&rules, &silent), "without a vote: b"),
+        (Guard::Confirm, facts(&rules, &alone), "w says DOWN; 2 of 2"),
+        (Guard::Confirm, facts(&rules, &early), "for 9s of 10s"),
+        (Guard::Veto, facts(&rules, &inside), "m-a in a holds a live lease"),
+        (
+            Guard::Destination,
+            Facts { destination: Err("w says that b is DOWN".into()), ..facts(&rules, &good) },
+            "b is DOWN",
+        ),
+        (
+            Guard::Locks,
+            Facts { locked: Some(("r7-1".into(), "site a".into())), ..facts(&rules, &good) },
+            "r7-1 holds site a",
+        ),
+        (
+            Guard::HoldDown,
+            Facts { hold: Some(("a".into(), Span::secs(60))), ..facts(&rules, &good) },
+            "site ack a",
+        ),
+        (Guard::Automation, facts(&advise, &good), "advise"),
+        (Guard::Automation, facts(&none, &good), "no playbook"),
+        (Guard::Laboratory, facts(&real, &good), "lab: true"),
+    ];
+    for (guard, facts, words) in cases {
+        let (by, reason) = refused(&facts).unwrap_or_else(|| panic!("{guard} let it pass"));
+        assert_eq!(by, guard, "{reason}");
+        assert!(reason.contains(words), "{reason}");
+    }
+}
