@@ -12,6 +12,8 @@
 //! - [`site`] puts one of each together, and [`shop`] two sites and a name server.
 
 pub mod bind;
+pub mod client;
+pub mod deploy;
 pub mod etcd;
 pub mod guard;
 pub mod haproxy;
@@ -20,6 +22,9 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod scratch;
+pub mod shop;
+pub mod site;
+pub mod web;
 
 use std::fmt;
 use std::future::Future;

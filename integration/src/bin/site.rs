@@ -1,11 +1,14 @@
 //! What runs beside the real parts of a site: guards, the janitor, and our own small services.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use standfast_integration::parts::{Result, guard::Guard, process, scratch};
+use standfast_integration::parts::scratch::{self, Scratch};
+use standfast_integration::parts::shop::Shop;
+use standfast_integration::parts::{Error, Result, deploy, guard, process, web};
 
 #[derive(Parser)]
 #[command(about = "Parts of a site made for demonstrations and tests")]
@@ -17,7 +20,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Commands {
     /// Run a program that ends with whoever started the guard
-    Guard(Guard),
+    Guard(guard::Guard),
     /// Wait for the end of whoever started this, then stop and remove what it left
     Janitor {
         /// The folder with the sites
@@ -28,6 +31,12 @@ enum Commands {
         /// The folder of the site
         site: PathBuf,
     },
+    /// Serve the shop of a site
+    Web(web::Web),
+    /// Serve the deploy tool of a site (a stand-in)
+    Deploy(deploy::Tool),
+    /// Start two sites and a name server, say where they are, and hold them until killed
+    Shop,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +47,9 @@ fn main() -> ExitCode {
             println!("{n} processes of {} are dead", site.display());
             0
         }),
+        Commands::Web(web) => block_on(web.serve()),
+        Commands::Deploy(tool) => block_on(tool.serve()),
+        Commands::Shop => block_on(hold_shop()),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -46,4 +58,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Error::io("starting the runtime"))?.block_on(work).map(|()| 0)
+}
+
+async fn hold_shop() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let shop = Shop::start(&scratch, Duration::from_secs(1)).await?;
+    println!("folder {}", scratch.path().display());
+    println!("dns {} {}", shop.bind.address, shop.bind.zone.full_name());
+    for site in [&shop.a, &shop.b] {
+        println!("site {} {:?}", site.name, site.addresses);
+    }
+    println!("ready");
+    std::future::pending().await
 }
