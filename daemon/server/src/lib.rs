@@ -1,6 +1,8 @@
 //! Server.
 
+pub mod client;
 pub mod clock;
+pub mod condition;
 pub mod metrics;
 pub mod pki;
 pub mod secrets;

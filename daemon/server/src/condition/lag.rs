@@ -1,0 +1,183 @@
+//! `postgres.lag`, and what each member notes of the database clusters so that it can answer
+//! when the primary is gone.
+
+use super::Env;
+use super::postgres::{describe, status};
+use crate::client::Error;
+use crate::client::postgres::{Status, connect, name};
+use crate::clock;
+use futures::StreamExt as _;
+use standfast_core::check::{Answer, Database, LagLimit};
+use standfast_core::ids::{ResourceId, SiteId};
+use standfast_core::lag::{Lag, LagBook, Lsn, Sample, SystemId};
+use standfast_core::time::Mono;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// Servers asked at the same time.
+const AT_ONCE: usize = 16;
+
+/// What this member has seen of the database clusters of the fleet. Not persistent: a member
+/// that starts when the primary is already gone knows no lag, and says so.
+#[derive(Debug, Default)]
+pub struct Clusters {
+    clusters: Mutex<BTreeMap<ResourceId, Cluster>>,
+}
+
+#[derive(Debug, Default)]
+struct Cluster {
+    servers: Vec<Database>,
+    /// The identifier that the server of a site showed last, as a standby (true) and as a primary.
+    shown: BTreeMap<(SiteId, bool), SystemId>,
+    book: LagBook,
+}
+
+impl Clusters {
+    /// Takes over the servers of a new fleet; what was seen of those that stay is kept.
+    pub fn set_servers(&self, servers: impl IntoIterator<Item = Database>) {
+        let mut clusters = self.lock();
+        let mut old = std::mem::take(&mut *clusters);
+        for server in servers {
+            let cluster = clusters
+                .entry(server.cluster.clone())
+                .or_insert_with(|| old.remove(&server.cluster).map(Cluster::emptied).unwrap_or_default());
+            cluster.servers.push(server);
+        }
+    }
+
+    /// All servers of all clusters.
+    pub fn servers(&self) -> Vec<Database> {
+        self.lock().values().flat_map(|cluster| cluster.servers.clone()).collect()
+    }
+
+    /// The other servers of the cluster that `server` belongs to.
+    pub fn others(&self, server: &Database) -> Vec<Database> {
+        let clusters = self.lock();
+        let servers = clusters.get(&server.cluster).map(|cluster| cluster.servers.iter());
+        servers.into_iter().flatten().filter(|other| other.site != server.site).cloned().collect()
+    }
+
+    /// The identifier of the cluster that `server` should belong to, as the other servers have
+    /// shown it: the primary seen last before all.
+    pub fn system_by_others(&self, server: &Database) -> Option<SystemId> {
+        let clusters = self.lock();
+        let cluster = clusters.get(&server.cluster)?;
+        let primary = cluster.book.primary().filter(|(site, _)| **site != server.site);
+        let mut others = cluster.shown.iter().filter(|((site, _), _)| *site != server.site);
+        primary.map(|(_, system)| system).or(others.next().map(|(_, system)| *system))
+    }
+
+    /// The same, or as `server` itself has shown it while it was a standby; not while it was a
+    /// primary, which anything may be.
+    pub fn system(&self, server: &Database) -> Option<SystemId> {
+        self.system_by_others(server).or_else(|| {
+            let clusters = self.lock();
+            clusters.get(&server.cluster)?.shown.get(&(server.site.clone(), true)).copied()
+        })
+    }
+
+    /// Notes what a server answered to a question asked at `at`.
+    pub fn note(&self, server: &Database, at: Mono, status: &Status) {
+        let mut clusters = self.lock();
+        let cluster = clusters.entry(server.cluster.clone()).or_default();
+        let (site, system) = (server.site.clone(), status.system);
+        let standby = status.standby.is_some();
+        cluster.shown.insert((site.clone(), standby), system);
+        if !standby {
+            cluster.book.push(Sample { at, site, system, position: status.position });
+        }
+    }
+
+    fn behind(&self, cluster: &ResourceId, received: Lsn) -> Lag {
+        let clusters = self.lock();
+        let none = LagBook::default();
+        clusters.get(cluster).map_or(&none, |cluster| &cluster.book).lag(received, clock::now().mono)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ResourceId, Cluster>> {
+        self.clusters.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Cluster {
+    fn emptied(self) -> Self {
+        Self { servers: Vec::new(), ..self }
+    }
+}
+
+/// Asks a server and notes the answer.
+async fn sample(server: &Database, env: &Env, deadline: Instant) -> Result<Status, Error> {
+    let at = clock::now().mono;
+    let status = status(server, env, deadline).await?;
+    env.clusters.note(server, at, &status);
+    Ok(status)
+}
+
+/// Samples every server of every cluster once; those that do not answer are left as last seen.
+pub async fn sample_all(env: &Env, timeout: Duration) {
+    let asking = env.clusters.servers().into_iter().map(|server| async move {
+        // A server that does not answer is the probes' business; here it only adds no sample.
+        let _ = sample(&server, env, Instant::now() + timeout).await;
+    });
+    futures::stream::iter(asking).buffer_unordered(AT_ONCE).collect::<()>().await;
+}
+
+/// Samples every `interval` until `stop`.
+pub async fn keep_sampling(env: &Env, interval: Duration, timeout: Duration, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let rounds = async {
+        loop {
+            ticks.tick().await;
+            sample_all(env, timeout).await;
+        }
+    };
+    stop.run_until_cancelled(rounds).await;
+}
+
+/// Holds if `replica` is within `limit` of the primary: as it stands now if it answers, else as
+/// this member saw it last.
+pub(super) async fn lag(
+    replica: &Database,
+    others: &[Database],
+    limit: LagLimit,
+    env: &Env,
+    deadline: Instant,
+) -> Result<Answer, Error> {
+    // A dead primary must leave time for the replica, which is asked after it: a position
+    // received is never older than the one it is measured against.
+    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    let asking = others.iter().map(|other| async move { (other, sample(other, env, half).await) });
+    let (others, session) =
+        tokio::join!(futures::future::join_all(asking), connect(replica, &env.secrets, env.source, deadline));
+    let status = session?.status().await?;
+    if status.standby.is_none() {
+        return Ok(Answer::Fails(format!("{}, not a replica", describe(replica, &status))));
+    }
+    let primaries: Vec<_> = others
+        .iter()
+        .filter_map(|(other, answer)| Some((other, answer.as_ref().ok()?)))
+        .filter(|(_, status)| status.standby.is_none())
+        .map(|(other, _)| name(other))
+        .collect();
+    if primaries.len() > 1 {
+        return Ok(Answer::Unknown(format!("two primaries answer: {}", primaries.join(", "))));
+    }
+    if let Some(system) = env.clusters.system(replica).filter(|system| *system != status.system) {
+        return Ok(Answer::Fails(format!(
+            "{} is no replica of this cluster: its system identifier is {}, not {system}",
+            name(replica),
+            status.system
+        )));
+    }
+    let answer = env.clusters.behind(&replica.cluster, status.position).within(limit);
+    let named = |text: String| format!("{} is {text}", name(replica));
+    Ok(match answer {
+        Answer::Holds(text) => Answer::Holds(named(text)),
+        Answer::Fails(text) => Answer::Fails(named(text)),
+        Answer::Unknown(text) => Answer::Unknown(format!("lag of {}: {text}", name(replica))),
+    })
+}
