@@ -14,3 +14,6 @@ pub mod v1 {
 /// Every descriptor of this crate, comments included, as an encoded
 /// `google.protobuf.FileDescriptorSet`: what server reflection serves.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standfast_descriptor.bin"));
+
+/// What the `google.rpc.ErrorInfo` of a failed call says; `common.proto` is the reference.
+pub mod reason;

@@ -131,6 +131,14 @@ fn every_service_of_the_design_is_there() {
     assert_eq!(services, ["Bundles", "Cluster", "Events", "Plans", "Runs", "Sites"]);
 }
 
+#[test]
+fn every_reason_stands_in_the_contract_of_the_errors() {
+    let contract = include_str!("../standfast/v1/common.proto");
+    for reason in standfast_proto::reason::ALL {
+        assert!(contract.contains(&format!("{reason}, ")), "{reason}");
+    }
+}
+
 /// `SiteRole` as `SITE_ROLE`.
 fn shouting(name: &str) -> String {
     let mut out = String::new();

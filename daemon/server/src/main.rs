@@ -1,2 +1,7 @@
-//! The `standfast` program.
-fn main() {}
+//! The `standfast` program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    standfast::cli::main(std::env::args_os())
+}

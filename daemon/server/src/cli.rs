@@ -1,0 +1,270 @@
+//! The command line: a gRPC client like any other, with exit codes to rely on.
+//!
+//! Each command is `arguments -> call -> output`; nothing in here decides anything.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use serde_json::json;
+
+pub mod bundle;
+pub mod client;
+pub mod exit;
+pub mod human;
+pub mod member;
+pub mod output;
+pub mod plan;
+pub mod run;
+pub mod site;
+pub mod status;
+pub mod view;
+pub mod watch;
+pub mod yaml;
+
+use client::{Client, Tls};
+use exit::{Exit, Failure};
+use output::{Format, Output};
+
+/// Where a member listens when nobody says otherwise.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:7766";
+
+const EXAMPLES: &str = "\
+A site burns. In this order:
+  standfast status                                      what is known, what waits, what to type
+  standfast why-not a                                   why nothing happens by itself
+  standfast run start shop --from a --dry-run           what a run would do; changes nothing
+  standfast run start shop --from a --reason 'a burns' --watch
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 an error was found or something refuses,
+4 changes pending (--exit-code), 5 unreachable, 6 denied, 7 stale plan or etag, 8 waits for people.";
+
+/// Moves a business out of a data centre that is gone.
+#[derive(Debug, Parser)]
+#[command(name = "standfast", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Every command")]
+struct Global {
+    /// Members to ask, all at once; the first that answers is used. Repeat, or separate by commas
+    #[arg(
+        short, long = "server", global = true, value_name = "ADDRESS", value_delimiter = ',',
+        env = "STANDFAST_SERVER", default_value = DEFAULT_SERVER
+    )]
+    servers: Vec<String>,
+    /// The authority that signs the members' certificates, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "STANDFAST_TLS_CA")]
+    tls_ca: Option<std::path::PathBuf>,
+    /// Your certificate, in PEM; its name is who you are
+    #[arg(long, global = true, value_name = "FILE", env = "STANDFAST_TLS_CERT")]
+    tls_cert: Option<std::path::PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, global = true, value_name = "FILE", env = "STANDFAST_TLS_KEY")]
+    tls_key: Option<std::path::PathBuf>,
+    /// How data is written to stdout; progress is on stderr
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    output: Format,
+    /// Time for one call to one member, as in 500ms, 10s, 2m [default: 10s; 60s with inspection]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sites, leader, runs, what waits for you, and what to type next
+    Status(status::StatusArgs),
+    /// What a run would do, seen live and read-only
+    #[command(after_help = "\
+Examples:
+  standfast plan shop --from a                 seen from the member that answers
+  standfast plan shop --from a -s b1:7766      seen from b1
+  standfast plan shop --from a --exit-code     exit 4 when a step would do something
+
+Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
+    Plan(plan::PlanArgs),
+    /// Make files the bundle that the cluster works by
+    Apply(bundle::ApplyArgs),
+    /// Start a run, look at it, and what people may do to it
+    #[command(subcommand)]
+    Run(run::args::RunCommand),
+    /// What is known about the sites
+    #[command(subcommand)]
+    Site(site::SiteCommand),
+    /// Which guard refuses an automatic failover of a site now, and why
+    WhyNot(site::SiteArgs),
+    /// Who is there, and who leads
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// A completion script for your shell
+    #[command(after_help = "Example:\n  standfast completion bash > /etc/bash_completion.d/standfast")]
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The version of this program
+    Version,
+}
+
+/// A page of a list.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// At most this many, up to 200
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub limit: u32,
+    /// The page after the one that ended with this token
+    #[arg(long, value_name = "TOKEN")]
+    pub page: Option<String>,
+}
+
+/// The program: reads the arguments, runs the command, says what became of it.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no errors; a closed pipe is none either.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let mut output = Output::standard(cli.global.output);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&mut output, &no_runtime(&error)).into(),
+    };
+    match runtime.block_on(run(cli, &mut output)) {
+        Ok(exit) => exit.into(),
+        Err(failure) => fail(&mut output, &failure).into(),
+    }
+}
+
+fn no_runtime(error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("cannot start threads or poll files: {error}"))
+        .hint("is a limit of this user reached? ulimit -a")
+}
+
+/// Says why, and answers the exit code. A failure to say so changes nothing.
+fn fail(output: &mut Output, failure: &Failure) -> Exit {
+    if failure.exit != Exit::Done {
+        let _ = output.err.line(failure.to_string());
+    }
+    failure.exit
+}
+
+/// Runs one command.
+pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
+    let Cli { global, command } = cli;
+    let client = |default: u64| {
+        let tls = Tls { ca: global.tls_ca, cert: global.tls_cert, key: global.tls_key };
+        let timeout = global.timeout.unwrap_or(Duration::from_secs(default));
+        Client::new(&global.servers, &tls, timeout)
+    };
+    match command {
+        Command::Status(args) => status::run(args, &mut client(10)?, output).await,
+        Command::Plan(args) => plan::run(args, &mut client(60)?, output).await,
+        Command::Apply(args) => bundle::run(args, &mut client(10)?, output).await,
+        Command::Run(command) => {
+            let default = if command.inspects() { 60 } else { 10 };
+            run::run(command, &mut client(default)?, output).await
+        }
+        Command::Site(command) => site::run(command, &mut client(10)?, output).await,
+        Command::WhyNot(args) => site::why_not(args, &mut client(10)?, output).await,
+        Command::Member(command) => member::run(command, &mut client(10)?, output).await,
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "standfast", &mut script);
+            output.out.write(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Done)
+        }
+        Command::Version => {
+            let version = json!({"version": env!("CARGO_PKG_VERSION")});
+            let text = concat!("standfast ", env!("CARGO_PKG_VERSION"));
+            output.data(&version, |_, out| out.line(text))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// A new request id: 128 random bits, in hexadecimal.
+fn request_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// Says how to find out what became of a change that nobody answered.
+fn uncertain(failure: Failure, request_id: &str) -> Failure {
+    let answered = !matches!(failure.exit, Exit::Unreachable | Exit::Failed);
+    if answered {
+        return failure;
+    }
+    failure.hint(format!(
+        "if it may have happened, repeat it with --request-id {request_id}: nothing is done twice"
+    ))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration =
+        text.parse().map_err(|_| "it is written as in 500ms, 10s, 2m".to_owned())?;
+    match Duration::try_from(parsed) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("it has to be more than nothing".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn members_are_repeated_or_separated_by_commas() {
+        let cli = parse("standfast status -s a:1,b:2 -s c:3").expect("arguments");
+        assert_eq!(cli.global.servers, ["a:1", "b:2", "c:3"]);
+    }
+
+    #[test]
+    fn a_change_that_needs_a_reason_does_not_begin_without() {
+        for line in [
+            "standfast run start shop --from a",
+            "standfast run reject shop-1",
+            "standfast run abort shop-1",
+            "standfast run skip shop-1 --step drain",
+            "standfast site ack a",
+            "standfast member step-down",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(error.to_string().contains("--reason"), "{line}: {error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+        parse("standfast run start shop --from a --dry-run").expect("a dry run needs none");
+    }
+
+    #[test]
+    fn durations_carry_their_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("10").is_err());
+        assert!(duration("-1s").is_err());
+        assert!(duration("0s").is_err());
+    }
+
+    #[test]
+    fn request_ids_differ() {
+        assert_ne!(request_id(), request_id());
+        assert_eq!(request_id().len(), 32);
+    }
+}

@@ -1,0 +1,311 @@
+//! Calls to a cluster of which some members may be dead, cut off or stopped.
+//!
+//! All addresses are asked at once and the first member that answers a health check is used: a
+//! stopped process still accepts connections. A call that fails for want of an answer goes to
+//! another member with the same request id, so that nothing happens twice.
+
+use std::fs;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Code, Request, Response, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::exit::{Exit, Failure};
+
+/// Time for a member to show that it lives.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// A watch whose member falls silent is noticed after twice this.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// Files for mutual TLS, all in PEM.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// The authority that signs the members' certificates.
+    pub ca: Option<PathBuf>,
+    /// The caller's certificate.
+    pub cert: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+}
+
+/// A cluster, as one peer.
+pub struct Client {
+    members: Vec<Member>,
+    timeout: Duration,
+    connected: Option<(usize, Channel)>,
+}
+
+struct Member {
+    address: String,
+    endpoint: Endpoint,
+}
+
+impl Client {
+    /// Reads the files and the addresses (`host:port` or a URL); connects to nothing yet.
+    /// `timeout` is for one call to one member.
+    pub fn new(addresses: &[String], tls: &Tls, timeout: Duration) -> Result<Self, Failure> {
+        let config = tls.config()?;
+        let members = addresses
+            .iter()
+            .map(|address| member(address.trim(), config.as_ref()))
+            .collect::<Result<Vec<_>, _>>()?;
+        if members.is_empty() {
+            return Err(Failure::usage("no address of a member").hint("give one: --server host:7766"));
+        }
+        Ok(Self { members, timeout, connected: None })
+    }
+
+    /// How many addresses there are.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Never true: a client without addresses cannot be built.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Sends one request, to another member when one does not answer.
+    pub async fn call<Q, A, F>(
+        &mut self,
+        request: Q,
+        send: impl Fn(Channel, Request<Q>) -> F,
+    ) -> Result<A, Failure>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let mut silent = Vec::new();
+        let mut last = None;
+        while silent.len() < self.members.len() {
+            let (index, channel) = match self.connect(&silent).await {
+                Ok(connected) => connected,
+                Err(unreachable) => return Err(last.unwrap_or(unreachable)),
+            };
+            let mut attempt = Request::new(request.clone());
+            attempt.set_timeout(self.timeout);
+            let failure = match tokio::time::timeout(self.timeout, send(channel, attempt)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Err(status)) if !another_may_answer(&status) => return Err(status.into()),
+                Ok(Err(status)) => Failure::from(status),
+                Err(_) => Failure::new(
+                    Exit::Unreachable,
+                    format!(
+                        "{} did not answer within {}",
+                        self.members[index].address,
+                        super::human::duration(self.timeout)
+                    ),
+                )
+                .hint("give it longer: --timeout 1m"),
+            };
+            silent.push(index);
+            self.connected = None;
+            last = Some(failure);
+        }
+        Err(last.expect("at least one member was asked"))
+    }
+
+    /// Opens a stream; `silent` are the members not to ask. The answer has the member's index.
+    pub async fn open<Q, A, F>(
+        &mut self,
+        request: Q,
+        silent: &[usize],
+        send: impl FnOnce(Channel, Request<Q>) -> F,
+    ) -> Result<(usize, A), Failure>
+    where
+        F: Future<Output = Result<Response<A>, Status>>,
+    {
+        let (index, channel) = self.connect(silent).await?;
+        let opened = tokio::time::timeout(self.timeout, send(channel, Request::new(request))).await;
+        match opened {
+            Ok(Ok(stream)) => Ok((index, stream.into_inner())),
+            Ok(Err(status)) => {
+                self.connected = None;
+                Err(status.into())
+            }
+            Err(_) => {
+                self.connected = None;
+                let address = &self.members[index].address;
+                Err(Failure::new(Exit::Unreachable, format!("{address} did not answer")))
+            }
+        }
+    }
+
+    /// The address of a member, for people.
+    pub fn address(&self, index: usize) -> &str {
+        &self.members[index].address
+    }
+
+    /// Forgets the connection: its member fell silent.
+    pub fn disconnect(&mut self) {
+        self.connected = None;
+    }
+
+    /// The first member that answers, one that serves before one that says it does not.
+    async fn connect(&mut self, silent: &[usize]) -> Result<(usize, Channel), Failure> {
+        if let Some((index, channel)) = &self.connected
+            && !silent.contains(index)
+        {
+            return Ok((*index, channel.clone()));
+        }
+        let mut asked: FuturesUnordered<_> = (0..self.members.len())
+            .filter(|index| !silent.contains(index))
+            .map(|index| {
+                let endpoint = self.members[index].endpoint.clone();
+                async move { (index, probe(endpoint).await) }
+            })
+            .collect();
+        let mut second_best = None;
+        let mut reasons = Vec::new();
+        while let Some((index, answer)) = asked.next().await {
+            match answer {
+                Ok((channel, true)) => {
+                    self.connected = Some((index, channel.clone()));
+                    return Ok((index, channel));
+                }
+                Ok((channel, false)) => second_best = second_best.or(Some((index, channel))),
+                Err(why) => reasons.push(format!("{}: {why}", self.members[index].address)),
+            }
+        }
+        self.connected = second_best.clone();
+        second_best.ok_or_else(|| unreachable(reasons))
+    }
+}
+
+fn unreachable(mut reasons: Vec<String>) -> Failure {
+    reasons.sort();
+    let message = format!("no member answers\n  {}", reasons.join("\n  "));
+    Failure::new(Exit::Unreachable, message)
+        .hint("name others: --server host:7766,host:7766, or STANDFAST_SERVER")
+}
+
+/// Whether a member answers, and whether it serves.
+async fn probe(endpoint: Endpoint) -> Result<(Channel, bool), String> {
+    let ask = async {
+        let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
+        let mut health = HealthClient::new(channel.clone());
+        match health.check(HealthCheckRequest { service: String::new() }).await {
+            Ok(answer) => Ok((channel, answer.into_inner().status() == ServingStatus::Serving)),
+            Err(status) if status.code() == Code::Unimplemented => Ok((channel, true)),
+            Err(status) => Err(match std::error::Error::source(&status) {
+                Some(cause) => root_cause(cause),
+                None => status.message().to_owned(),
+            }),
+        }
+    };
+    tokio::time::timeout(ANSWER_WITHIN, ask)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs())))
+}
+
+/// The layers of a transport say "transport error"; the innermost says what it was.
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Whether the same request makes sense at another member.
+pub(super) fn another_may_answer(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled)
+}
+
+fn member(address: &str, tls: Option<&ClientTlsConfig>) -> Result<Member, Failure> {
+    let url = match (address.contains("://"), tls) {
+        (true, _) => address.to_owned(),
+        (false, Some(_)) => format!("https://{address}"),
+        (false, None) => format!("http://{address}"),
+    };
+    let bad = |why: &str| {
+        Failure::usage(format!("`{address}` is not an address of a member: {why}"))
+            .hint("as in --server 10.1.0.2:7766 or --server https://10.1.0.2:7766")
+    };
+    let mut endpoint = Endpoint::from_shared(url.clone())
+        .map_err(|error| bad(&root_cause(&error)))?
+        .connect_timeout(ANSWER_WITHIN)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true);
+    match (url.starts_with("https://"), tls) {
+        (true, Some(tls)) => {
+            endpoint = endpoint.tls_config(tls.clone()).map_err(|error| {
+                Failure::usage(format!("the TLS files do not work: {}", root_cause(&error)))
+            })?;
+        }
+        (true, None) => return Err(bad("https needs --tls-ca, --tls-cert and --tls-key")),
+        (false, Some(_)) => return Err(bad("TLS files are given, and http does not use them")),
+        (false, None) => {}
+    }
+    Ok(Member { address: address.to_owned(), endpoint })
+}
+
+impl Tls {
+    /// None when no file is named.
+    fn config(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+        let (ca, cert, key) = match (&self.ca, &self.cert, &self.key) {
+            (None, None, None) => return Ok(None),
+            (Some(ca), Some(cert), Some(key)) => (ca, cert, key),
+            _ => {
+                return Err(Failure::usage("TLS needs three files, and some are missing")
+                    .hint("give --tls-ca, --tls-cert and --tls-key"));
+            }
+        };
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+        };
+        Ok(Some(
+            ClientTlsConfig::new()
+                .ca_certificate(Certificate::from_pem(read(ca)?))
+                .identity(Identity::from_pem(read(cert)?, read(key)?)),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(address: &str, tls: &Tls) -> Result<Client, Failure> {
+        Client::new(&[address.to_owned()], tls, Duration::from_secs(1))
+    }
+
+    fn refusal(address: &str, tls: &Tls) -> Failure {
+        new(address, tls).err().expect("refused")
+    }
+
+    #[test]
+    fn addresses_need_no_scheme() {
+        assert_eq!(new("10.1.0.2:7766", &Tls::default()).expect("a client").len(), 1);
+    }
+
+    #[test]
+    fn a_wrong_address_is_a_usage_error_that_names_it() {
+        let failure = refusal("http://[", &Tls::default());
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.message.contains("`http://[`"), "{failure}");
+    }
+
+    #[test]
+    fn half_of_the_tls_files_is_a_usage_error() {
+        let tls = Tls { ca: Some("ca.pem".into()), ..Tls::default() };
+        assert_eq!(refusal("10.1.0.2:7766", &tls).exit, Exit::Usage);
+        let failure = refusal("https://10.1.0.2:7766", &Tls::default());
+        assert!(failure.message.contains("--tls-ca"), "{failure}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let file = || Some(PathBuf::from("/nonexistent/ca.pem"));
+        let failure = refusal("10.1.0.2:7766", &Tls { ca: file(), cert: file(), key: file() });
+        assert!(failure.message.contains("/nonexistent/ca.pem"), "{failure}");
+    }
+}

@@ -1,0 +1,216 @@
+//! Where a command writes to: data on stdout, progress on stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::yaml::to_yaml;
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// The messages of the API as JSON; one line each where there are several.
+    Json,
+    /// The same as YAML; one document each where there are several.
+    Yaml,
+}
+
+/// One of the two streams.
+pub struct Stream {
+    writer: Box<dyn Write + Send>,
+    /// A terminal, and its colours are wanted.
+    color: bool,
+    /// Columns and rows, when it is a terminal.
+    size: Option<(u16, u16)>,
+}
+
+impl Stream {
+    /// Something that is not a terminal.
+    pub fn plain(writer: impl Write + Send + 'static) -> Self {
+        Self { writer: Box::new(writer), color: false, size: None }
+    }
+
+    fn standard<S>(stream: S) -> Self
+    where
+        S: Write + Send + IsTerminal + rustix::fd::AsFd + 'static,
+    {
+        let size = stream
+            .is_terminal()
+            .then(|| rustix::termios::tcgetwinsize(&stream).ok())
+            .flatten()
+            .filter(|size| size.ws_col > 0 && size.ws_row > 0)
+            .map(|size| (size.ws_col, size.ws_row));
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self { color: stream.is_terminal() && !no_color, writer: Box::new(stream), size }
+    }
+
+    /// Whether colours may be used.
+    pub fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Columns and rows, when it is a terminal.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        self.size
+    }
+
+    /// Writes text as it is.
+    pub fn write(&mut self, text: &str) -> Result<(), Failure> {
+        self.writer.write_all(text.as_bytes()).and_then(|()| self.writer.flush()).map_err(broken)
+    }
+
+    /// Writes a line.
+    pub fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
+        self.write(&format!("{}\n", line.as_ref()))
+    }
+}
+
+/// A reader that has seen enough (`| head`) is no failure; a full disk is.
+fn broken(error: io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        Failure::new(Exit::Done, "")
+    } else {
+        Failure::new(Exit::Failed, format!("cannot write the output: {error}"))
+    }
+}
+
+/// Both streams and the format.
+pub struct Output {
+    /// For data.
+    pub out: Stream,
+    /// For progress.
+    pub err: Stream,
+    /// How data is written.
+    pub format: Format,
+}
+
+impl Output {
+    /// The streams of this process.
+    pub fn standard(format: Format) -> Self {
+        Self { out: Stream::standard(io::stdout()), err: Stream::standard(io::stderr()), format }
+    }
+
+    /// Writes `value`: as `table` says for people, otherwise as its own JSON mapping.
+    pub fn data<T: Serialize>(
+        &mut self,
+        value: &T,
+        table: impl FnOnce(&T, &mut Stream) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => table(value, &mut self.out),
+            Format::Json => {
+                let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
+                self.out.line(text)
+            }
+            Format::Yaml => {
+                let value = serde_json::to_value(value).map_err(unwritable)?;
+                self.out.write(&to_yaml(&value))
+            }
+        }
+    }
+
+    /// Writes one of several values: a line of JSON, a document of YAML.
+    pub fn item<T: Serialize>(
+        &mut self,
+        value: &T,
+        line: impl FnOnce(&T, &mut Stream) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Table => line(value, &mut self.out),
+            Format::Json => {
+                let text = serde_json::to_string(value).map_err(unwritable)?;
+                self.out.line(text)
+            }
+            Format::Yaml => {
+                let value = serde_json::to_value(value).map_err(unwritable)?;
+                self.out.write(&format!("---\n{}", to_yaml(&value)))
+            }
+        }
+    }
+}
+
+fn unwritable(error: serde_json::Error) -> Failure {
+    Failure::new(Exit::Failed, format!("a member answered what has no JSON form: {error}"))
+        .hint("is this program older or newer than that member? standfast version")
+}
+
+/// How a cell is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As any other.
+    Plain,
+    /// It is well.
+    Good,
+    /// It moves, or somebody should look.
+    Busy,
+    /// It is bad, or waits for a person.
+    Bad,
+}
+
+/// Rows under headings, for people.
+pub struct Rows {
+    table: Table,
+    color: bool,
+}
+
+impl Rows {
+    /// An empty table for `stream`.
+    pub fn new(stream: &Stream, headings: &[&str]) -> Self {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        if stream.color() {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(headings.iter().map(|heading| {
+            let cell = Cell::new(heading);
+            if stream.color() { cell.add_attribute(Attribute::Bold) } else { cell }
+        }));
+        Self { table, color: stream.color() }
+    }
+
+    /// Adds a row.
+    pub fn row<const N: usize>(&mut self, cells: [(Tone, String); N]) {
+        let color = self.color;
+        self.table.add_row(cells.into_iter().map(|(tone, text)| match tone {
+            Tone::Good if color => Cell::new(text).fg(Color::Green),
+            Tone::Busy if color => Cell::new(text).fg(Color::Yellow),
+            Tone::Bad if color => Cell::new(text).fg(Color::Red),
+            _ => Cell::new(text),
+        }));
+    }
+
+    /// Makes the table fit into so many columns, each row in one line: cells are cut.
+    pub fn limit(&mut self, columns: u16) {
+        self.table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
+        for row in self.table.row_iter_mut() {
+            row.max_height(1);
+        }
+    }
+
+    /// The table as lines.
+    pub fn lines(&mut self) -> Vec<String> {
+        for column in self.table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        self.table.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// Writes the table.
+    pub fn write(mut self, stream: &mut Stream) -> Result<(), Failure> {
+        self.lines().iter().try_for_each(|line| stream.line(line))
+    }
+}
+
+/// A cell like any other.
+pub fn plain(text: impl Into<String>) -> (Tone, String) {
+    (Tone::Plain, text.into())
+}

@@ -1,0 +1,269 @@
+//! `standfast site` and `standfast why-not`: what is known about the sites.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use standfast_proto::v1::sites_client::SitesClient;
+use standfast_proto::v1::{
+    AckSiteRequest, GetSiteRequest, GuardDecision, GuardOutcome, ListSitesRequest, Site, Verdict, Vote,
+    WhyNotRequest, WhyNotResponse,
+};
+
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::human;
+use super::output::{Output, Rows, Stream, Tone, plain};
+use super::{request_id, uncertain};
+
+/// `standfast site ...`
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// All sites with their verdicts
+    List,
+    /// One site: who votes what, on which probes
+    Get(SiteArgs),
+    /// End the hold-down of a site: a person has looked at it
+    Ack(AckArgs),
+}
+
+/// A site.
+#[derive(Debug, Args)]
+pub struct SiteArgs {
+    /// Name of the site
+    site: String,
+}
+
+/// An acknowledgement.
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// Name of the site
+    site: String,
+    /// Why it is safe now
+    #[arg(long)]
+    reason: String,
+    /// The site as it was read (`etag` in -o json): if it has changed since, nothing is done
+    #[arg(long)]
+    etag: Option<String>,
+    /// Repeat a request whose outcome is not known: the id that the error printed
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+}
+
+/// Runs a command.
+pub async fn run(command: SiteCommand, client: &mut Client, output: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        SiteCommand::List => {
+            let sites = client
+                .call(ListSitesRequest {}, |channel, request| async move {
+                    SitesClient::new(channel).list_sites(request).await
+                })
+                .await?;
+            output.data(&sites, |sites, out| table(&sites.sites, out))?;
+        }
+        SiteCommand::Get(SiteArgs { site }) => {
+            let site = client
+                .call(GetSiteRequest { name: site }, |channel, request| async move {
+                    SitesClient::new(channel).get_site(request).await
+                })
+                .await?;
+            output.data(&site, show)?;
+        }
+        SiteCommand::Ack(args) => {
+            let request_id = args.request_id.unwrap_or_else(request_id);
+            let request = AckSiteRequest {
+                name: args.site,
+                request_id: request_id.clone(),
+                reason: args.reason,
+                etag: args.etag.unwrap_or_default(),
+            };
+            let site = client
+                .call(
+                    request,
+                    |channel, request| async move { SitesClient::new(channel).ack_site(request).await },
+                )
+                .await
+                .map_err(|failure| uncertain(failure, &request_id))?;
+            output.data(&site, show)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Says which guard refuses an automatic failover now.
+pub async fn why_not(args: SiteArgs, client: &mut Client, output: &mut Output) -> Result<Exit, Failure> {
+    let answer = client
+        .call(WhyNotRequest { site: args.site }, |channel, request| async move {
+            SitesClient::new(channel).why_not(request).await
+        })
+        .await?;
+    output.data(&answer, show_why_not)?;
+    Ok(Exit::Done)
+}
+
+fn show_why_not(answer: &WhyNotResponse, out: &mut Stream) -> Result<(), Failure> {
+    let failover = match answer.playbook.as_str() {
+        "" => format!("no `on_loss` names a playbook for {}", answer.site),
+        playbook => format!("if {} were lost, {playbook} would move it to {}", answer.site, answer.to),
+    };
+    out.line(failover)?;
+    out.line(match answer.refused_by.as_str() {
+        "" => "nothing refuses: it would begin now".to_owned(),
+        guard => format!("refused now by {guard}"),
+    })?;
+    out.line("")?;
+    let mut rows = Rows::new(out, &["GUARD", "NAME", "SAYS", "REASON"]);
+    for guard in &answer.guards {
+        rows.row(guard_row(guard));
+    }
+    rows.write(out)?;
+    if answer.refusals.is_empty() {
+        return Ok(());
+    }
+    out.line("")?;
+    let mut rows = Rows::new(out, &["REFUSED", "TIMES", "GUARD", "NAME", "REASON"]);
+    for refusal in &answer.refusals {
+        let guard = refusal.guard.clone().unwrap_or_default();
+        rows.row([
+            plain(human::date(refusal.last_at.as_ref())),
+            plain(refusal.count.to_string()),
+            plain(guard.id),
+            plain(guard.name),
+            plain(guard.reason),
+        ]);
+    }
+    rows.write(out)
+}
+
+/// A guard's row.
+pub fn guard_row(guard: &GuardDecision) -> [(Tone, String); 4] {
+    let (tone, says) = match guard.outcome() {
+        GuardOutcome::Unspecified => (Tone::Plain, "-"),
+        GuardOutcome::Passed => (Tone::Good, "passed"),
+        GuardOutcome::Refused => (Tone::Bad, "REFUSED"),
+        GuardOutcome::NotAsked => (Tone::Plain, "not asked"),
+        GuardOutcome::Waived => (Tone::Busy, "waived"),
+    };
+    [
+        plain(guard.id.clone()),
+        plain(guard.name.clone()),
+        (tone, says.to_owned()),
+        plain(guard.reason.replace('\n', " ")),
+    ]
+}
+
+/// All sites for people.
+pub fn table(sites: &[Site], out: &mut Stream) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    let mut rows = Rows::new(out, &["SITE", "ROLE", "VERDICT", "FOR", "VOTES", "MEMBERS", "NOTE"]);
+    for site in sites {
+        let votes: Vec<String> =
+            site.votes.iter().map(|vote| format!("{} {}", vote.voter, vote_word(vote.vote()))).collect();
+        let live = site.leases.iter().filter(|lease| lease.live).count();
+        rows.row([
+            plain(site.name.clone()),
+            plain(human::lower(site.role().as_str_name(), "SITE_ROLE_")),
+            verdict_cell(site.verdict()),
+            plain(human::ago(site.verdict_since.as_ref(), now)),
+            plain(human::or_dash(&votes.join(", "))),
+            plain(format!("{live}/{}", site.leases.len())),
+            plain(note(site)),
+        ]);
+    }
+    rows.write(out)
+}
+
+/// What else is to be known about a site.
+fn note(site: &Site) -> String {
+    let mut notes = Vec::new();
+    if let Some(left) = &site.confirm_remaining {
+        notes.push(format!("LOST in {}", human::wire_duration(Some(left))));
+    }
+    if !site.run_id.is_empty() {
+        notes.push(format!("run {}", site.run_id));
+    }
+    if let Some(left) = &site.hold_down_remaining {
+        notes.push(format!("held down for {}", human::wire_duration(Some(left))));
+    }
+    if site.flap_locked {
+        notes.push("locked: it flapped".to_owned());
+    }
+    if !site.verdict_reason.is_empty() && site.verdict() != Verdict::Healthy {
+        notes.push(site.verdict_reason.clone());
+    }
+    notes.join("; ")
+}
+
+fn verdict_cell(verdict: Verdict) -> (Tone, String) {
+    let tone = match verdict {
+        Verdict::Healthy => Tone::Good,
+        Verdict::Degraded | Verdict::Unknown | Verdict::Unspecified => Tone::Busy,
+        Verdict::Partitioned | Verdict::Lost => Tone::Bad,
+    };
+    (tone, human::upper(verdict.as_str_name(), "VERDICT_").to_owned())
+}
+
+fn vote_word(vote: Vote) -> &'static str {
+    human::upper(vote.as_str_name(), "VOTE_")
+}
+
+fn vote_cell(vote: Vote) -> (Tone, String) {
+    let tone = match vote {
+        Vote::Up => Tone::Good,
+        Vote::Degraded => Tone::Busy,
+        Vote::Down => Tone::Bad,
+        Vote::Abstain | Vote::Unspecified => Tone::Plain,
+    };
+    (tone, vote_word(vote).to_owned())
+}
+
+/// One site for people.
+fn show(site: &Site, out: &mut Stream) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    table(std::slice::from_ref(site), out)?;
+    out.line("")?;
+    let mut rows =
+        Rows::new(out, &["VOTER", "MEMBER", "SAYS", "FAILED", "PASSED", "AGE", "ABSTAINS BECAUSE"]);
+    for vote in &site.votes {
+        for seen in &vote.observations {
+            rows.row([
+                plain(vote.voter.clone()),
+                plain(seen.member.clone()),
+                vote_cell(seen.vote()),
+                plain(seen.failed_rounds.to_string()),
+                plain(seen.passed_rounds.to_string()),
+                plain(human::wire_duration(seen.age.as_ref())),
+                plain(human::or_dash(&seen.abstains_because)),
+            ]);
+        }
+    }
+    rows.write(out)?;
+    if !site.failing_probes.is_empty() {
+        out.line("")?;
+        let mut rows = Rows::new(out, &["FAILING PROBE", "MEMBER", "ANSWER", "AGO"]);
+        for probe in &site.failing_probes {
+            rows.row([
+                plain(probe.probe.clone()),
+                plain(probe.member.clone()),
+                (Tone::Bad, probe.answer.replace('\n', " ")),
+                plain(human::ago(probe.at.as_ref(), now)),
+            ]);
+        }
+        rows.write(out)?;
+    }
+    out.line("")?;
+    let mut rows = Rows::new(out, &["MEMBER INSIDE", "LEASE", "FOR", "LOCAL PROBES"]);
+    for lease in &site.leases {
+        let live = if lease.live { (Tone::Good, "live") } else { (Tone::Bad, "gone") };
+        rows.row([
+            plain(lease.member.clone()),
+            (live.0, live.1.to_owned()),
+            plain(human::ago(lease.since.as_ref(), now)),
+            plain(human::or_dash(&lease.local_probes)),
+        ]);
+    }
+    rows.write(out)?;
+    for evidence in &site.evidence {
+        let at = human::clock(evidence.at.as_ref());
+        out.line(format!("evidence {at}  {}: {}", evidence.what, evidence.answer))?;
+    }
+    Ok(())
+}
