@@ -34,6 +34,12 @@ macro_rules! name {
             }
         }
 
+        impl From<String> for $id {
+            fn from(name: String) -> Self {
+                Self(name)
+            }
+        }
+
         impl std::borrow::Borrow<str> for $id {
             fn borrow(&self) -> &str {
                 &self.0

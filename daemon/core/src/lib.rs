@@ -5,20 +5,30 @@
 //! that what is replayed, dry-run or simulated is what runs.
 
 pub mod action;
+pub mod bind;
+pub mod bundle;
 pub mod check;
+pub mod decode;
 pub mod engine;
+pub mod finding;
+pub mod fleet;
 pub mod guard;
 pub mod ids;
 pub mod journal;
 pub mod lag;
 pub mod leadership;
+mod lint;
 pub mod plan;
+pub mod playbook;
 pub mod rules;
 pub mod run;
+pub mod schema;
+pub mod source;
 pub mod time;
 pub mod timing;
 pub mod verdict;
 pub mod vote;
+pub mod yaml;
 
 #[cfg(test)]
 mod fixture;

@@ -180,7 +180,7 @@ impl Timing {
             }
         }
         // The store grants leases in whole seconds.
-        if self.ttl.as_ms() % 1_000 != 0 {
+        if !self.ttl.as_ms().is_multiple_of(1_000) {
             found.push(("ttl", format!("ttl ({}) must be whole seconds", self.ttl)));
         }
         found

@@ -1,0 +1,146 @@
+//! A bundle: a fleet and its playbooks, immutable, named by digest.
+
+use crate::decode::{Context, Decoder, Object, Reference};
+use crate::finding::{Finding, Findings, code, quoted};
+use crate::fleet::Fleet;
+use crate::ids::{Digest, PlaybookId};
+use crate::lint;
+use crate::playbook::Playbook;
+use crate::rules::Rules;
+use crate::schema::{fleet::FLEET, playbook::PLAYBOOK};
+use crate::source::{Place, SourceFile};
+use crate::yaml::{self, Kind, Node};
+use std::collections::BTreeMap;
+
+/// A fleet and its playbooks, without an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// Over names and texts, whatever the order of the files.
+    pub digest: Digest,
+    /// The fleet.
+    pub fleet: Fleet,
+    /// The playbooks.
+    pub playbooks: BTreeMap<PlaybookId, Playbook>,
+    /// What it was made from, sorted by name.
+    pub files: Vec<SourceFile>,
+}
+
+/// One file, decoded.
+pub(crate) enum Document {
+    Fleet { fleet: Box<Fleet>, references: Vec<Reference> },
+    Playbook { playbook: Box<Playbook>, references: Vec<Reference> },
+}
+
+/// All files, decoded, right or wrong.
+pub(crate) struct Documents {
+    pub(crate) list: Vec<Document>,
+    /// Part of some file could not be read: what is named elsewhere may be there.
+    pub(crate) cut: bool,
+}
+
+impl Bundle {
+    /// Reads files in any order. All findings of all files are returned; the bundle only when
+    /// none of them is an error.
+    pub fn load(mut files: Vec<SourceFile>) -> (Option<Self>, Findings) {
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut findings = Findings::default();
+        let documents = decode(&files, &mut findings);
+        lint::lint(&documents, &mut findings);
+        let findings = findings.finish(&files);
+        if findings.has_errors() {
+            return (None, findings);
+        }
+        let mut fleet = None;
+        let mut playbooks = BTreeMap::new();
+        for document in documents.list {
+            match document {
+                Document::Fleet { fleet: found, .. } => fleet = Some(*found),
+                Document::Playbook { playbook, .. } => {
+                    playbooks.insert(playbook.id.value.clone(), *playbook);
+                }
+            }
+        }
+        let digest = Digest::of(files.iter().flat_map(|file| [file.name.as_bytes(), file.text.as_bytes()]));
+        (fleet.map(|fleet| Self { digest, fleet, playbooks, files }), findings)
+    }
+
+    /// What decisions read.
+    pub fn rules(&self) -> Rules {
+        self.fleet.rules()
+    }
+}
+
+fn decode(files: &[SourceFile], findings: &mut Findings) -> Documents {
+    let mut documents = Documents { list: Vec::new(), cut: false };
+    for (index, file) in files.iter().enumerate() {
+        let tree = yaml::parse(index, file, findings);
+        documents.cut |= tree.cut;
+        match tree.root {
+            Some(root) => documents.list.extend(document(&root, tree.cut, findings)),
+            None if tree.cut => {}
+            None => {
+                let at = Place { file: u32::try_from(index).unwrap_or(u32::MAX), start: 0, end: 0 };
+                findings.push(not_ours(at, "this file is empty"));
+            }
+        }
+    }
+    documents
+}
+
+fn not_ours(at: Place, message: &str) -> Finding {
+    Finding::new(code::NOT_OURS, at, message)
+        .help("a fleet begins with `api: standfast/v1` and `fleet: NAME`, a playbook with `api` and `playbook: NAME`")
+}
+
+/// Decides by its key what a document is, and decodes it.
+fn document(root: &Node, cut: bool, findings: &mut Findings) -> Option<Document> {
+    let start = Place { end: root.at.end.min(root.at.start.saturating_add(1)), ..root.at };
+    let entries = match &root.kind {
+        Kind::Map { entries, .. } => entries,
+        Kind::Bad => return None,
+        _ if cut => return None,
+        Kind::Empty => {
+            findings.push(not_ours(start, "this file is empty"));
+            return None;
+        }
+        _ => {
+            findings.push(not_ours(start, "this file is not a map"));
+            return None;
+        }
+    };
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    // By its own key, or by one that only it has when that is missing.
+    let is_fleet = has("fleet") || (has("sites") && !has("playbook"));
+    let is_playbook = has("playbook") || has("steps");
+    match (is_fleet, is_playbook) {
+        (true, false) => {
+            let mut decoder = Decoder::new(Context::Fleet, findings);
+            let root: Object = decoder.object(entries, FLEET, root.at, cut);
+            let references = std::mem::take(&mut decoder.references);
+            Some(Document::Fleet { fleet: Box::new(Fleet::build(&root)), references })
+        }
+        (false, true) => {
+            let mut decoder = Decoder::new(Context::Playbook, findings);
+            let root: Object = decoder.object(entries, PLAYBOOK, root.at, cut);
+            let references = std::mem::take(&mut decoder.references);
+            let playbook = Box::new(Playbook::build(&root, findings));
+            Some(Document::Playbook { playbook, references })
+        }
+        (true, true) => {
+            findings.push(not_ours(start, "this file is both a fleet and a playbook"));
+            None
+        }
+        (false, false) if cut => None,
+        (false, false) => {
+            let keys: Vec<_> = entries.iter().take(3).map(|entry| quoted(&entry.key)).collect();
+            let message = match keys.is_empty() {
+                true => "this file is an empty map".into(),
+                false => {
+                    format!("this is neither a fleet nor a playbook: it begins with {}", keys.join(", "))
+                }
+            };
+            findings.push(not_ours(start, &message));
+            None
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! From a tree to values, by the tables of the language.
+//!
+//! One decoder for every key of fleets and playbooks. It goes on after whatever is wrong, so
+//! that all findings come at once, and keeps every name that points at something else, so
+//! that references are checked when everything is known.
+
+mod scalar;
+mod value;
+
+pub use value::{Call, Object, Value, Var};
+
+use crate::finding::{Finding, Findings, code, quoted};
+use crate::schema::{CallKind, Field, Need, ResourceKind, Spec, Type, calls};
+use crate::source::{Place, Spanned};
+use crate::yaml::{Entry, Kind, Node};
+use std::collections::BTreeSet;
+
+/// What kind of file is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// Literal sites, no variables.
+    Fleet,
+    /// `$from`, `$to` and `$inputs.x`, no literal sites.
+    Playbook,
+}
+
+/// What a name points at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A site.
+    Site,
+    /// A resource of a kind.
+    Resource(ResourceKind),
+    /// A service.
+    Service,
+    /// A role.
+    Role,
+    /// A playbook.
+    Playbook,
+    /// An input of this playbook.
+    Input,
+}
+
+/// A name that points at something.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// At what.
+    pub target: Target,
+    /// By which name.
+    pub name: String,
+    /// Where.
+    pub at: Place,
+}
+
+/// Decodes one file.
+pub struct Decoder<'a> {
+    context: Context,
+    findings: &'a mut Findings,
+    /// Every name that points at something.
+    pub references: Vec<Reference>,
+    /// Whether we are inside an action or a condition, where variables may stand.
+    in_call: bool,
+}
+
+impl<'a> Decoder<'a> {
+    /// For one file of this kind.
+    pub fn new(context: Context, findings: &'a mut Findings) -> Self {
+        Self { context, findings, references: Vec::new(), in_call: false }
+    }
+
+    /// The value of a node, or nothing when it is wrong; then that was reported.
+    pub fn value(&mut self, node: &Node, ty: &Type) -> Option<Spanned<Value>> {
+        let value = match (&node.kind, ty) {
+            (Kind::Bad, _) => return None,
+            (Kind::Scalar { text, .. }, Type::NoneOr(_)) if text == "none" => Value::None,
+            (_, Type::NoneOr(inner)) => return self.value(node, inner),
+            (Kind::List(items), Type::OneOrMany(inner) | Type::List(inner)) => {
+                self.list(items, inner, node.at)?
+            }
+            (_, Type::OneOrMany(inner)) => Value::List(vec![self.value(node, inner)?]),
+            (Kind::Map { entries, .. }, Type::Map(inner)) => self.map(entries, inner, node.at)?,
+            (Kind::Map { entries, .. }, Type::PerSite(inner)) => self.per_site(entries, inner, node.at)?,
+            (Kind::Map { entries, cut }, Type::Object(fields)) => {
+                Value::Object(self.object(entries, fields, node.at, *cut))
+            }
+            (Kind::Map { entries, cut }, Type::Variant(fields)) => {
+                Value::Object(self.variant(entries, fields, node.at, *cut))
+            }
+            (Kind::Map { entries, cut }, Type::Call(kind, fields)) => {
+                Value::Object(self.call(entries, *kind, fields, node.at, *cut))
+            }
+            (Kind::Map { entries, cut }, Type::Secret | Type::TextOrSecret) => {
+                self.secret(entries, node.at, *cut)?
+            }
+            (Kind::Scalar { text, plain }, _) => self.scalar(text, *plain, ty, node.at)?,
+            _ => return self.wrong_type(node, ty),
+        };
+        Some(Spanned::new(value, node.at))
+    }
+
+    fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    fn wrong_type<T>(&mut self, node: &Node, ty: &Type) -> Option<T> {
+        let found = match &node.kind {
+            Kind::Scalar { text, .. } => format!("text: {}", quoted(text)),
+            Kind::Empty => "nothing".into(),
+            Kind::List(_) => "a list".into(),
+            Kind::Map { .. } => "a map".into(),
+            Kind::Bad => return None,
+        };
+        self.report(
+            Finding::new(code::WRONG_TYPE, node.at, format!("this must be {}", ty.words()))
+                .label(format!("found {found}")),
+        );
+        None
+    }
+
+    fn list(&mut self, items: &[Node], inner: &'static Type, at: Place) -> Option<Value> {
+        // `needs: []` says something: start at once. No other empty list does.
+        if items.is_empty() && !matches!(inner, Type::Step) {
+            self.report(Finding::new(code::WRONG_VALUE, at, "this list must not be empty"));
+            return None;
+        }
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.extend(self.value(item, inner));
+        }
+        if matches!(inner, Type::Choice(_) | Type::Step | Type::Service | Type::Name) {
+            let mut seen = BTreeSet::new();
+            for value in &values {
+                if let Value::Text(text) = &value.value
+                    && !seen.insert(text)
+                {
+                    let message = format!("{} stands in this list twice", quoted(text));
+                    self.findings.push(Finding::new(code::DUPLICATE_ID, value.at, message));
+                }
+            }
+        }
+        Some(Value::List(values))
+    }
+
+    fn map(&mut self, entries: &[Entry], inner: &Type, at: Place) -> Option<Value> {
+        if entries.is_empty() {
+            self.report(Finding::new(code::WRONG_VALUE, at, "this map must not be empty"));
+            return None;
+        }
+        let free = matches!(inner, Type::TextOrSecret);
+        let mut values = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let named = free || self.name(&entry.key, entry.key_at);
+            // What is wrong keeps its name, so that those who point at it are not wrong too.
+            let value = self.value(&entry.value, inner);
+            let value = value.unwrap_or_else(|| Spanned::new(Value::None, entry.value.at));
+            if named {
+                values.push((Spanned::new(entry.key.clone(), entry.key_at), value));
+            }
+        }
+        Some(Value::Map(values))
+    }
+
+    fn per_site(&mut self, entries: &[Entry], inner: &Type, at: Place) -> Option<Value> {
+        for entry in entries {
+            self.refer(Target::Site, &entry.key, entry.key_at);
+        }
+        self.map(entries, inner, at)
+    }
+
+    /// A map with these keys; unknown and missing ones are reported.
+    pub fn object(&mut self, entries: &[Entry], fields: &'static [Field], at: Place, cut: bool) -> Object {
+        let mut object = Object { at, ..Object::default() };
+        for entry in entries {
+            match fields.iter().find(|field| field.name == entry.key) {
+                Some(field) => self.field(entry, field, &mut object),
+                None => self.unknown_key(entry, fields.iter().map(|field| field.name)),
+            }
+        }
+        self.complete(&mut object, fields, cut);
+        object
+    }
+
+    fn field(&mut self, entry: &Entry, field: &'static Field, object: &mut Object) {
+        object.given.push((field.name, entry.key_at));
+        let misplaced = match field.need {
+            Need::InFleet => self.context == Context::Playbook,
+            Need::InPlaybook => self.context == Context::Fleet,
+            _ => false,
+        };
+        if misplaced {
+            let (here, help) = match self.context {
+                Context::Playbook => (
+                    "playbook",
+                    "name a resource of the fleet, so that what a playbook needs can be resolved",
+                ),
+                Context::Fleet => ("fleet", "leave it out: the site whose probe this is, is meant"),
+            };
+            let message = format!("{} has no place in a {here}", quoted(field.name));
+            self.report(Finding::new(code::EXCLUSIVE, entry.key_at, message).help(help));
+            return;
+        }
+        if let Some(value) = self.value(&entry.value, &field.ty) {
+            object.fields.push((field.name, value));
+        }
+    }
+
+    /// Fills in defaults and reports what is missing.
+    fn complete(&mut self, object: &mut Object, fields: &'static [Field], cut: bool) {
+        for field in fields {
+            if object.was_given(field.name) {
+                continue;
+            }
+            match field.need {
+                Need::Required if !cut => {
+                    let mut start = object.at;
+                    start.end = start.end.min(start.start.saturating_add(1));
+                    let message = format!("the key {} is missing", quoted(field.name));
+                    self.report(Finding::new(code::MISSING_KEY, start, message).help(format!(
+                        "{}: {}",
+                        field.name,
+                        field.ty.words()
+                    )));
+                }
+                Need::Default(text) => {
+                    let value = value::default(text, &field.ty);
+                    object.fields.extend(value.map(|value| (field.name, Spanned::new(value, object.at))));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn unknown_key<'b>(&mut self, entry: &Entry, known: impl IntoIterator<Item = &'b str>) {
+        let finding =
+            Finding::new(code::UNKNOWN_KEY, entry.key_at, format!("unknown key {}", quoted(&entry.key)));
+        self.report(finding.did_you_mean(&entry.key, known));
+    }
+
+    fn variant(&mut self, entries: &[Entry], fields: &'static [Field], at: Place, cut: bool) -> Object {
+        let object = self.object(entries, fields, at, cut);
+        let names: Vec<_> = fields.iter().map(|field| field.name).collect();
+        self.exactly_one(&object, &names, cut);
+        object
+    }
+
+    /// Reports when none or several of `names` were given.
+    fn exactly_one(&mut self, object: &Object, names: &[&str], cut: bool) {
+        let given: Vec<_> = object.given.iter().filter(|(name, _)| names.contains(name)).collect();
+        let choice = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        match given.as_slice() {
+            [] if cut => {}
+            [] => {
+                let message = format!("exactly one of {choice} must be given; there is none");
+                self.report(Finding::new(code::EXCLUSIVE, object.at, message));
+            }
+            [_] => {}
+            [_, second, ..] => {
+                let message = format!("exactly one of {choice} must be given; this is another");
+                self.report(Finding::new(code::EXCLUSIVE, second.1, message));
+            }
+        }
+    }
+
+    fn secret(&mut self, entries: &[Entry], at: Place, cut: bool) -> Option<Value> {
+        static FIELDS: [Field; 1] =
+            [Field::required("secret", Type::Name, "the name of a file in the folder of secrets")];
+        let object = self.object(entries, &FIELDS, at, cut);
+        object.text("secret").map(|name| Value::Secret(name.into()))
+    }
+
+    /// A map with exactly one dotted key of this kind, and these keys beside it.
+    fn call(
+        &mut self,
+        entries: &[Entry],
+        kind: CallKind,
+        fields: &'static [Field],
+        at: Place,
+        cut: bool,
+    ) -> Object {
+        let (dotted, plain): (Vec<_>, Vec<_>) =
+            entries.iter().cloned().partition(|entry| entry.key.contains('.'));
+        let mut object = Object { at, ..Object::default() };
+        for entry in &plain {
+            match fields.iter().find(|field| field.name == entry.key) {
+                Some(field) => self.field(entry, field, &mut object),
+                None => {
+                    let known = fields.iter().map(|field| field.name);
+                    self.unknown_key(entry, known.chain(calls::table(kind).iter().map(|spec| spec.name)));
+                }
+            }
+        }
+        let block = object.was_given("parallel");
+        if block {
+            for (name, at) in object.given.iter().filter(|(name, _)| !matches!(*name, "id" | "parallel")) {
+                let message = format!("{} has no place beside `parallel`", quoted(name));
+                let help = "a parallel block has an `id` and steps, nothing else: put it on the steps";
+                self.findings.push(Finding::new(code::EXCLUSIVE, *at, message).help(help));
+            }
+        }
+        self.complete(&mut object, fields, cut);
+        let noun = if kind == CallKind::Action { "action" } else { "condition" };
+        match dotted.as_slice() {
+            [] if block || cut => {}
+            [] => {
+                let mut start = at;
+                start.end = start.end.min(start.start.saturating_add(1));
+                let message = format!("there is no {noun} here: exactly one dotted key names it");
+                self.report(Finding::new(code::ONE_ACTION, start, message));
+            }
+            [first, ..] => {
+                for extra in dotted.iter().skip(usize::from(!block)) {
+                    let message = match block {
+                        true => format!("{} beside `parallel`: a step does one thing", quoted(&extra.key)),
+                        false => format!("{} is a second {noun}: a step has exactly one", quoted(&extra.key)),
+                    };
+                    self.report(Finding::new(code::ONE_ACTION, extra.key_at, message));
+                }
+                object.call = self.one_call(first, kind);
+            }
+        }
+        object
+    }
+
+    fn one_call(&mut self, entry: &Entry, kind: CallKind) -> Option<Call> {
+        let Some(spec) = calls::table(kind).iter().find(|spec| spec.name == entry.key) else {
+            self.unknown_call(entry, kind);
+            return None;
+        };
+        let outer = std::mem::replace(&mut self.in_call, true);
+        let call = self.arguments(entry, spec);
+        self.in_call = outer;
+        call
+    }
+
+    fn arguments(&mut self, entry: &Entry, spec: &'static Spec) -> Option<Call> {
+        let Kind::Map { entries, cut } = &entry.value.kind else {
+            return self.wrong_type(&entry.value, &Type::Object(spec.fields));
+        };
+        let args = self.object(entries, spec.fields, entry.value.at, *cut);
+        if !spec.one_of.is_empty() {
+            self.exactly_one(&args, spec.one_of, *cut);
+        }
+        let at = spec.fields.iter().find(|field| field.need == Need::InPlaybook);
+        if let Some(at) = at
+            && self.context == Context::Playbook
+            && !args.was_given(at.name)
+            && !cut
+        {
+            let message = format!("the key {} is missing", quoted(at.name));
+            self.report(
+                Finding::new(code::MISSING_KEY, entry.key_at, message)
+                    .help(format!("{}: {}", at.name, at.doc)),
+            );
+        }
+        Some(Call { spec, key_at: entry.key_at, args: Box::new(args) })
+    }
+
+    fn unknown_call(&mut self, entry: &Entry, kind: CallKind) {
+        let (noun, other) = match kind {
+            CallKind::Action => ("action", CallKind::Condition),
+            CallKind::Condition => ("condition", CallKind::Action),
+        };
+        let finding = Finding::new(
+            code::UNKNOWN_ACTION,
+            entry.key_at,
+            format!("unknown {noun} {}", quoted(&entry.key)),
+        );
+        let elsewhere = calls::table(other).iter().any(|spec| spec.name == entry.key);
+        self.report(match (elsewhere, kind) {
+            (true, CallKind::Action) => finding.help("it is a condition: ask it in `verify` or `wait.until`"),
+            (true, CallKind::Condition) => finding.help("it is an action: make it a step"),
+            _ => finding.did_you_mean(&entry.key, calls::table(kind).iter().map(|spec| spec.name)),
+        });
+    }
+
+    fn refer(&mut self, target: Target, name: &str, at: Place) {
+        self.references.push(Reference { target, name: name.into(), at });
+    }
+}
+
+/// Reads the value that a run gave for an input.
+pub fn literal(text: &str, ty: &Type) -> Result<Value, String> {
+    scalar::read(text, true, ty).map_err(|wrong| wrong.why)
+}
+
+pub use scalar::url_host;

@@ -1,0 +1,196 @@
+//! What is wrong with a fleet or a playbook: a stable id, a place, a sentence, a suggestion.
+
+pub mod code;
+mod render;
+
+use crate::source::{MAX_BYTES, Place, SourceFile, position};
+use code::{Code, Severity};
+
+/// At most this many findings are shown; the rest are counted.
+pub const MAX_SHOWN: usize = 500;
+
+/// At most this many are collected before they are sorted.
+const MAX_KEPT: usize = 20_000;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which kind: `SF005`.
+    pub code: Code,
+    /// What is wrong, in one line, without control characters.
+    pub message: String,
+    /// Where, if it has a place in a file.
+    pub at: Option<Place>,
+    /// The file's name; empty without a place.
+    pub file: String,
+    /// From 1; 0 without a place.
+    pub line: usize,
+    /// From 1, in characters; 0 without a place.
+    pub column: usize,
+    /// What stands at the place, in a few words.
+    pub label: Option<String>,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// The chain of names that leads to it, if it has one: a cycle, a dependency.
+    pub path: Vec<String>,
+}
+
+impl Finding {
+    /// `message` must name the thing; `at` is where.
+    pub fn new(code: Code, at: impl Into<Option<Place>>, message: impl AsRef<str>) -> Self {
+        Self {
+            code,
+            message: printable(message.as_ref()),
+            at: at.into(),
+            file: String::new(),
+            line: 0,
+            column: 0,
+            label: None,
+            help: None,
+            path: Vec::new(),
+        }
+    }
+
+    /// The one finding of a file that is not even looked at.
+    pub fn too_large(file: impl Into<String>, bytes: usize) -> Self {
+        let (tenths, limit) = (bytes * 10 / (1 << 20), MAX_BYTES >> 20);
+        let mut finding = Self::new(
+            code::TOO_LARGE,
+            None,
+            format!("this file has {}.{} MiB; at most {limit} MiB are read", tenths / 10, tenths % 10),
+        );
+        finding.file = file.into();
+        finding
+    }
+
+    /// What stands at the place, in a few words.
+    pub fn label(mut self, label: impl AsRef<str>) -> Self {
+        self.label = Some(printable(label.as_ref()));
+        self
+    }
+
+    /// What to write instead.
+    pub fn help(mut self, help: impl AsRef<str>) -> Self {
+        self.help = Some(printable(help.as_ref()));
+        self
+    }
+
+    /// Suggests the name in `known` that looks most like `name`, or lists a few of them.
+    pub fn did_you_mean<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        let near = known
+            .iter()
+            .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), *candidate))
+            .filter(|(likeness, _)| *likeness >= 0.5)
+            .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+        match near {
+            Some((_, near)) => self.help(format!("did you mean {}?", quoted(near))),
+            None if known.is_empty() => self,
+            None => {
+                let shown: Vec<_> = known.iter().take(16).map(|name| quoted(name)).collect();
+                let more = if known.len() > shown.len() { ", …" } else { "" };
+                self.help(format!("known here: {}{more}", shown.join(", ")))
+            }
+        }
+    }
+
+    /// The chain of names that leads to it.
+    pub fn path(mut self, path: impl IntoIterator<Item = String>) -> Self {
+        self.path = path.into_iter().map(|name| printable(&name)).collect();
+        self
+    }
+
+    /// Whether nothing may be done with these files.
+    pub fn is_error(&self) -> bool {
+        self.code.severity == Severity::Error
+    }
+}
+
+/// Findings of all files, sorted by place when finished.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    list: Vec<Finding>,
+    dropped: usize,
+}
+
+impl Findings {
+    /// Adds one.
+    pub fn push(&mut self, finding: Finding) {
+        if self.list.len() < MAX_KEPT {
+            self.list.push(finding);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Adds all of another list.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Finding>) {
+        others.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// Sorts by place, removes repetitions, fills in names and lines, and cuts the list.
+    pub fn finish(mut self, files: &[SourceFile]) -> Self {
+        for finding in &mut self.list {
+            if let Some(at) = finding.at
+                && let Some(file) = files.get(at.file as usize)
+            {
+                finding.file.clone_from(&file.name);
+            }
+        }
+        self.list.sort_by(|a, b| {
+            let key = |f: &Finding| (f.at.is_none(), f.at, f.line, f.column, f.code.id);
+            key(a).cmp(&key(b)).then_with(|| a.file.cmp(&b.file)).then_with(|| a.message.cmp(&b.message))
+        });
+        self.list.dedup();
+        if self.list.len() > MAX_SHOWN {
+            self.dropped += self.list.len() - MAX_SHOWN;
+            self.list.truncate(MAX_SHOWN);
+        }
+        for finding in &mut self.list {
+            if let Some(at) = finding.at
+                && let Some(file) = files.get(at.file as usize)
+            {
+                (finding.line, finding.column) = position(&file.text, at.start as usize);
+            }
+        }
+        self
+    }
+
+    /// All that are shown.
+    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
+        self.list.iter()
+    }
+
+    /// How many more there were.
+    pub fn dropped(&self) -> usize {
+        self.dropped
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Whether at least one is an error.
+    pub fn has_errors(&self) -> bool {
+        self.dropped > 0 || self.list.iter().any(Finding::is_error)
+    }
+}
+
+/// `text` without anything that could move a terminal's cursor or hide what follows.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and those that reorder or vanish.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A name or value from a file inside a sentence: in back-ticks, printable, cut at 60.
+pub fn quoted(text: &str) -> String {
+    let cut: String = text.chars().take(60).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("`{}{more}`", printable(&cut))
+}

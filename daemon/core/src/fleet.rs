@@ -1,0 +1,290 @@
+//! The fleet: sites, services, resources, probes and numbers, as people wrote them.
+//!
+//! Everything that an action or a condition touches is named here, so that what a playbook
+//! needs can be resolved to sites, exactly.
+
+mod build;
+
+use crate::bind::Scope;
+use crate::check::{Check, Database, RecordType};
+use crate::decode::Call;
+use crate::ids::{Identity, PlaybookId, ResourceId, SecretName, ServiceId, SiteId};
+use crate::rules::{self, Automation, Probe, Role, Rules};
+use crate::schema::ResourceKind;
+use crate::source::{Place, Spanned};
+use crate::time::Span;
+use crate::timing::Timing;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fleet {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// The failure domains.
+    pub sites: BTreeMap<SiteId, Site>,
+    /// The windows.
+    pub timing: Timing,
+    /// Where each window was set, by its key.
+    pub timing_at: BTreeMap<&'static str, Place>,
+    /// What happens on a loss.
+    pub automation: Spanned<Automation>,
+    /// Whether one member's view suffices.
+    pub single_observer: bool,
+    /// Whether this is a laboratory.
+    pub lab: bool,
+    /// Who is what.
+    pub roles: BTreeMap<String, BTreeSet<Identity>>,
+    /// What an observer asks to know that it is not itself cut off; `None` when the fleet is
+    /// silent about it, empty when it says `none`.
+    pub canaries: Option<Vec<Call>>,
+    /// What is asked of each site.
+    pub probes: BTreeMap<SiteId, Probes>,
+    /// What the business runs.
+    pub services: BTreeMap<ServiceId, Service>,
+    /// What playbooks name.
+    pub resources: BTreeMap<ResourceId, Resource>,
+    /// The command that cuts a site's power.
+    pub power_off: BTreeMap<SiteId, Vec<String>>,
+    /// What is run when a site is lost.
+    pub on_loss: Vec<OnLoss>,
+    /// Names of sites, services and resources that could not be read: reported, and known.
+    pub broken: BTreeSet<String>,
+}
+
+/// A failure domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Where its name stands.
+    pub at: Place,
+    /// What it is for.
+    pub role: Role,
+    /// What stands in it, by address.
+    pub networks: Vec<String>,
+    /// What stands in it, by name.
+    pub domains: Vec<String>,
+    /// Its power feed.
+    pub power: Option<String>,
+}
+
+/// The probes of a site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probes {
+    /// Where the site's name stands.
+    pub at: Place,
+    /// In the order of the file.
+    pub calls: Vec<Call>,
+}
+
+/// What a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// Serves customers.
+    App,
+    /// Keeps data.
+    Data,
+    /// Operates the others.
+    Tooling,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Where its name stands.
+    pub at: Place,
+    /// 0 is what everything else needs.
+    pub tier: u64,
+    /// Who is called.
+    pub owner: Option<String>,
+    /// What it is.
+    pub kind: ServiceKind,
+    /// The resource that it is.
+    pub resource: Option<Spanned<ResourceId>>,
+    /// The longest it may be away.
+    pub rto: Option<Span>,
+    /// The most that may be lost.
+    pub rpo: Option<Span>,
+    /// Where it is active (true), and where it could be.
+    pub runs_in: BTreeMap<SiteId, bool>,
+    /// Services that it cannot work without.
+    pub needs: Vec<Spanned<ServiceId>>,
+}
+
+/// A resource and where its name stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Where its name stands.
+    pub at: Place,
+    /// What it is.
+    pub body: Body,
+}
+
+/// What a resource is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A base URL per site.
+    Endpoint(BTreeMap<SiteId, String>),
+    /// A server per site.
+    Postgres(BTreeMap<SiteId, Server>),
+    /// Balancers, and a server per site behind each.
+    Route {
+        /// The runtime API of each site's balancer.
+        haproxy: BTreeMap<SiteId, String>,
+        /// The backend.
+        backend: String,
+        /// The server of each site.
+        servers: BTreeMap<SiteId, String>,
+    },
+    /// A DNS record.
+    Dns(Dns),
+}
+
+/// A PostgreSQL server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where its connection string stands.
+    pub at: Place,
+    /// libpq keywords and values.
+    pub dsn: String,
+    /// Its password.
+    pub password: Option<SecretName>,
+}
+
+/// A DNS record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// Fully qualified.
+    pub zone: String,
+    /// Fully qualified.
+    pub name: String,
+    /// The type.
+    pub record_type: RecordType,
+    /// Time to live.
+    pub ttl: Span,
+    /// The primary name server.
+    pub server: String,
+    /// The TSIG key.
+    pub key: SecretName,
+    /// Per site, sorted.
+    pub values: BTreeMap<SiteId, Vec<String>>,
+}
+
+/// What is run when a site is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnLoss {
+    /// The site.
+    pub site: Spanned<SiteId>,
+    /// The playbook.
+    pub playbook: Spanned<PlaybookId>,
+    /// Where its services go.
+    pub to: Spanned<SiteId>,
+}
+
+impl Body {
+    /// Which kind this is.
+    pub fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Endpoint(_) => ResourceKind::Endpoint,
+            Self::Postgres(_) => ResourceKind::Postgres,
+            Self::Route { .. } => ResourceKind::Route,
+            Self::Dns(_) => ResourceKind::Dns,
+        }
+    }
+}
+
+impl Fleet {
+    /// What decisions read.
+    pub fn rules(&self) -> Rules {
+        let numbered = |checks: Vec<Check>| {
+            checks.into_iter().enumerate().map(|(index, check)| Probe { index, check }).collect()
+        };
+        let mut services: BTreeMap<SiteId, BTreeSet<ServiceId>> = BTreeMap::new();
+        for (id, service) in &self.services {
+            for (site, _) in service.runs_in.iter().filter(|(_, active)| **active) {
+                services.entry(site.clone()).or_default().insert(id.clone());
+            }
+        }
+        Rules {
+            sites: self.sites.iter().map(|(id, site)| (id.clone(), site.role)).collect(),
+            timing: self.timing,
+            automation: self.automation.value,
+            single_observer: self.single_observer,
+            lab: self.lab,
+            canaries: self.canaries.as_ref().map_or(0, Vec::len),
+            on_loss: self.on_loss.iter().map(OnLoss::bound).collect(),
+            roles: self.roles.clone(),
+            probes: self.probes().into_iter().map(|(site, checks)| (site, numbered(checks))).collect(),
+            services,
+        }
+    }
+
+    /// The canaries, bound.
+    pub fn canaries(&self) -> Vec<Check> {
+        let scope = Scope::of_canaries(self);
+        self.canaries.iter().flatten().filter_map(|call| scope.check(call).ok()).collect()
+    }
+
+    /// The probes of every site, bound: a probe of a site asks what stands in that site.
+    pub fn probes(&self) -> BTreeMap<SiteId, Vec<Check>> {
+        let bound = |(site, probes): (&SiteId, &Probes)| {
+            let scope = Scope::of_probes(self, site);
+            let checks = probes.calls.iter().filter_map(|call| scope.check(call).ok()).collect();
+            (site.clone(), checks)
+        };
+        self.probes.iter().map(bound).collect()
+    }
+
+    /// Every PostgreSQL cluster with its servers, for those who sample positions.
+    pub fn databases(&self) -> BTreeMap<ResourceId, BTreeMap<SiteId, Database>> {
+        self.resources
+            .keys()
+            .map(|id| (id.clone(), self.cluster(id)))
+            .filter(|(_, servers)| !servers.is_empty())
+            .collect()
+    }
+
+    /// The servers of a cluster; none when it is not a cluster.
+    pub fn cluster(&self, id: &ResourceId) -> BTreeMap<SiteId, Database> {
+        let Some(Resource { body: Body::Postgres(servers), .. }) = self.resources.get(id) else {
+            return BTreeMap::new();
+        };
+        let database = |site: &SiteId, server: &Server| Database {
+            cluster: id.clone(),
+            site: site.clone(),
+            dsn: server.dsn.clone(),
+            password: server.password.clone(),
+        };
+        servers.iter().map(|(site, server)| (site.clone(), database(site, server))).collect()
+    }
+
+    /// The command that cuts a site's power, if there is one.
+    pub fn power_off(&self, site: &SiteId) -> Option<&[String]> {
+        self.power_off.get(site).map(Vec::as_slice)
+    }
+
+    /// These services and all that they need, directly or through others.
+    pub fn with_needs<'a>(
+        &'a self,
+        services: impl IntoIterator<Item = &'a ServiceId>,
+    ) -> BTreeSet<&'a ServiceId> {
+        let mut all = BTreeSet::new();
+        let mut next: Vec<&ServiceId> = services.into_iter().collect();
+        while let Some(id) = next.pop() {
+            if all.insert(id) {
+                let needs = self.services.get(id).map(|service| service.needs.as_slice()).unwrap_or_default();
+                next.extend(needs.iter().map(|need| &need.value));
+            }
+        }
+        all
+    }
+}
+
+impl OnLoss {
+    fn bound(&self) -> rules::OnLoss {
+        rules::OnLoss {
+            site: self.site.value.clone(),
+            playbook: self.playbook.value.clone(),
+            to: self.to.value.clone(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Static proof: what decoding cannot see because it needs all files.
+
+mod bindings;
+mod fleet;
+mod references;
+mod steps;
+
+use crate::bundle::{Document, Documents};
+use crate::finding::{Finding, Findings, code, quoted};
+use crate::fleet::Fleet;
+use crate::playbook::Playbook;
+use std::collections::BTreeMap;
+
+/// Adds what is wrong with all files together.
+pub(crate) fn lint(documents: &Documents, findings: &mut Findings) {
+    let playbooks = playbooks(documents, findings);
+    for playbook in playbooks.values() {
+        steps::lint(playbook, documents.cut, findings);
+    }
+    let Some(fleet) = the_fleet(documents, findings) else { return };
+    fleet::lint(fleet, &playbooks, findings);
+    if !documents.cut {
+        references::lint(documents, fleet, &playbooks, findings);
+        bindings::lint(fleet, &playbooks, findings);
+    }
+}
+
+fn the_fleet<'a>(documents: &'a Documents, findings: &mut Findings) -> Option<&'a Fleet> {
+    let mut fleets = documents.list.iter().filter_map(|document| match document {
+        Document::Fleet { fleet, .. } => Some(&**fleet),
+        Document::Playbook { .. } => None,
+    });
+    let first = fleets.next();
+    if first.is_none() && !documents.cut {
+        findings.push(
+            Finding::new(code::NO_FLEET, None, "there is no fleet among these files")
+                .help("give the file with `fleet: NAME` too, or its folder"),
+        );
+    }
+    for other in fleets {
+        let message = format!("{} is a second fleet", quoted(&other.name.value));
+        findings
+            .push(Finding::new(code::NO_FLEET, other.name.at, message).help("give the files of one fleet"));
+    }
+    first
+}
+
+fn playbooks<'a>(documents: &'a Documents, findings: &mut Findings) -> BTreeMap<&'a str, &'a Playbook> {
+    let mut playbooks = BTreeMap::new();
+    for document in &documents.list {
+        let Document::Playbook { playbook, .. } = document else { continue };
+        let name = playbook.id.value.as_str();
+        if playbooks.contains_key(name) {
+            let message = format!("{} is the name of another playbook already", quoted(name));
+            findings.push(Finding::new(code::DUPLICATE_ID, playbook.id.at, message));
+            continue;
+        }
+        playbooks.insert(name, &**playbook);
+    }
+    playbooks
+}
+
+#[cfg(test)]
+mod tests;

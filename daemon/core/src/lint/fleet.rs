@@ -1,0 +1,247 @@
+//! What a fleet must have so that a loss can be seen and acted on.
+
+use crate::bind::{Scope, destination};
+use crate::check::RecordType;
+use crate::decode::Call;
+use crate::finding::{Finding, Findings, code, quoted};
+use crate::fleet::{Body, Dns, Fleet, OnLoss};
+use crate::ids::{ServiceId, SiteId};
+use crate::plan::Mode;
+use crate::playbook::Playbook;
+use crate::rules::{Automation, Role};
+use crate::source::Place;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
+    timing(fleet, findings);
+    sites(fleet, findings);
+    canaries(fleet, findings);
+    probes(fleet, findings);
+    services(fleet, findings);
+    resources(fleet, findings);
+    on_loss(fleet, playbooks, findings);
+    if fleet.automation.value == Automation::Act && !fleet.lab {
+        let message = "`automation: act` outside of a laboratory";
+        findings.push(
+            Finding::new(code::ACT_OUTSIDE_LAB, fleet.automation.at, message).help(
+                "write `automation: advise`: nothing enforces yet that a lost site stops serving, so a person decides",
+            ),
+        );
+    }
+}
+
+fn timing(fleet: &Fleet, findings: &mut Findings) {
+    for (name, message) in fleet.timing.contradictions() {
+        let at = fleet.timing_at.get(name).or_else(|| fleet.timing_at.values().next());
+        findings.push(Finding::new(code::TIMING, *at.unwrap_or(&fleet.name.at), message));
+    }
+}
+
+fn sites(fleet: &Fleet, findings: &mut Findings) {
+    if fleet.sites.len() + fleet.broken.len() < 3 && !fleet.single_observer {
+        let message =
+            format!("{} sites: a majority that survives the loss of one needs three", fleet.sites.len());
+        findings.push(
+            Finding::new(code::NO_WITNESS, fleet.name.at, message).help("add a site with `role: witness`"),
+        );
+    }
+}
+
+fn canaries(fleet: &Fleet, findings: &mut Findings) {
+    let report = |message: String| {
+        Finding::new(code::NO_CANARIES, fleet.name.at, message).help(
+            "name three addresses outside of the fleet that always answer, or write `canaries: none` and accept \
+             that an observer which is itself cut off calls others lost",
+        )
+    };
+    match &fleet.canaries {
+        None => findings.push(report("this fleet has no canaries".into())),
+        Some(calls) if (1..3).contains(&calls.len()) => {
+            findings.push(report(format!("{} canaries: two of at least three must answer", calls.len())));
+        }
+        Some(_) => {}
+    }
+    let scope = Scope::of_canaries(fleet);
+    for call in fleet.canaries.iter().flatten() {
+        findings.extend(scope.check(call).err().and_then(|missing| missing.0).map(|finding| *finding));
+    }
+}
+
+/// The kind of probe that a condition is: the part before the dot.
+fn kind(call: &Call) -> &'static str {
+    call.spec.name.split('.').next().unwrap_or_default()
+}
+
+fn probes(fleet: &Fleet, findings: &mut Findings) {
+    for (site, probes) in &fleet.probes {
+        let scope = Scope::of_probes(fleet, site);
+        for call in &probes.calls {
+            findings.extend(scope.check(call).err().and_then(|missing| missing.0).map(|finding| *finding));
+        }
+        let kinds: BTreeSet<_> = probes.calls.iter().map(kind).collect();
+        if kinds.len() == 1 {
+            let kinds: Vec<_> = kinds.into_iter().collect();
+            let message =
+                format!("site {} is probed in one kind only: {}", quoted(site.as_str()), kinds.join(""));
+            findings.push(one_kind(probes.at, message));
+        }
+    }
+    for entry in &fleet.on_loss {
+        let site = &entry.site.value;
+        if let Some(known) = fleet.sites.get(site)
+            && !fleet.probes.contains_key(site)
+        {
+            findings.push(one_kind(known.at, format!("site {} is not probed at all", quoted(site.as_str()))));
+        }
+    }
+}
+
+fn one_kind(at: Place, message: String) -> Finding {
+    Finding::new(code::ONE_KIND, at, message)
+        .help("two kinds must fail before a site counts as down (http, tcp, dns, postgres): add one")
+}
+
+fn services(fleet: &Fleet, findings: &mut Findings) {
+    for (id, service) in &fleet.services {
+        if let Some(resource) = &service.resource {
+            let (name, at) = (resource.value.as_str(), resource.at);
+            if !fleet.resources.contains_key(name) && !fleet.broken.contains(name) {
+                let known = fleet.resources.keys().map(|id| id.as_str());
+                let message = format!("there is no resource {}", quoted(name));
+                findings.push(Finding::new(code::UNKNOWN_RESOURCE, at, message).did_you_mean(name, known));
+            }
+        }
+        if let Some(cycle) = service_cycle(fleet, id) {
+            let names = cycle.iter().map(|id| id.as_str().to_owned());
+            let message = format!("the service {} needs itself", quoted(id.as_str()));
+            findings.push(Finding::new(code::CYCLE, service.at, message).path(names));
+        }
+    }
+}
+
+/// The way from a service back to itself, reported at the first of its services only.
+fn service_cycle<'a>(fleet: &'a Fleet, start: &'a ServiceId) -> Option<Vec<&'a ServiceId>> {
+    let mut seen = BTreeSet::new();
+    let mut paths = vec![vec![start]];
+    while let Some(path) = paths.pop() {
+        let needs = path.last().and_then(|id| fleet.services.get(*id)).map(|service| &service.needs);
+        for need in needs.into_iter().flatten() {
+            let mut path = path.clone();
+            path.push(&need.value);
+            if need.value == *start {
+                return (path.iter().min() == Some(&start)).then_some(path);
+            }
+            if seen.insert(&need.value) {
+                paths.push(path);
+            }
+        }
+    }
+    None
+}
+
+fn resources(fleet: &Fleet, findings: &mut Findings) {
+    for resource in fleet.resources.values() {
+        match &resource.body {
+            Body::Postgres(servers) => {
+                let clear = servers.values().filter(|server| {
+                    let keyword =
+                        |word: &str| word.split('=').next().unwrap_or_default().trim().to_lowercase();
+                    server.dsn.split_whitespace().any(|word| keyword(word) == "password")
+                        || server.dsn.contains("://")
+                });
+                for server in clear {
+                    let message = "a connection string is keywords and values, and never holds the password";
+                    let help = "write `dsn: \"host=… user=…\"` and `password: {secret: NAME}`";
+                    findings.push(Finding::new(code::CLEAR_SECRET, server.at, message).help(help));
+                }
+            }
+            Body::Dns(dns) => {
+                findings.extend(record(dns).map(|why| Finding::new(code::WRONG_VALUE, resource.at, why)))
+            }
+            Body::Endpoint(_) | Body::Route { .. } => {}
+        }
+    }
+}
+
+/// What is wrong with a record.
+fn record(dns: &Dns) -> Option<String> {
+    if !dns.ttl.as_ms().is_multiple_of(1_000) {
+        return Some(format!("the ttl {} is not whole seconds", dns.ttl));
+    }
+    let fits = |value: &str| match dns.record_type {
+        RecordType::A => value.parse::<Ipv4Addr>().is_ok(),
+        RecordType::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
+        RecordType::Cname => is_domain(value),
+    };
+    let domain = [&dns.zone, &dns.name].into_iter().find(|name| !is_domain(name));
+    if let Some(name) = domain {
+        return Some(format!("{} is not a domain name", quoted(name)));
+    }
+    let wrong = dns.values.values().flatten().find(|value| !fits(value));
+    wrong.map(|value| format!("{} is not a value of a record of type {:?}", quoted(value), dns.record_type))
+}
+
+fn is_domain(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    name.len() <= 253
+        && name.split('.').all(|label| (1..=63).contains(&label.len()) && label.bytes().all(letter))
+}
+
+fn on_loss(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
+    let is_active =
+        |site: &SiteId| fleet.services.values().any(|service| service.runs_in.get(site) == Some(&true));
+    let mut entries: BTreeMap<&SiteId, &OnLoss> = BTreeMap::new();
+    for entry in &fleet.on_loss {
+        let site = &entry.site.value;
+        let name = quoted(site.as_str());
+        if entries.insert(site, entry).is_some() {
+            let message = format!("a second `on_loss` for site {name}");
+            findings.push(
+                Finding::new(code::ON_LOSS, entry.site.at, message).help("keep one: which would be run?"),
+            );
+        }
+        if fleet.sites.contains_key(site) && !is_active(site) && fleet.broken.is_empty() {
+            let message = format!("`on_loss` for site {name}, in which no service is active");
+            findings.push(Finding::new(code::ON_LOSS, entry.site.at, message));
+        }
+        findings.extend(no_destination(fleet, entry));
+        if let Some(playbook) = playbooks.get(entry.playbook.value.as_str()) {
+            if !playbook.modes.contains(&Mode::Emergency) && playbook.broken.is_empty() {
+                let message =
+                    format!("the playbook {} is not for emergencies", quoted(entry.playbook.value.as_str()));
+                findings.push(
+                    Finding::new(code::ON_LOSS, entry.playbook.at, message)
+                        .help("add `emergency` to its modes"),
+                );
+            }
+            if entry.site.value != entry.to.value {
+                for why in destination(fleet, playbook, site, &entry.to.value) {
+                    findings.push(Finding::new(code::DESTINATION, entry.to.at, why));
+                }
+            }
+        }
+    }
+    for (id, site) in &fleet.sites {
+        if is_active(id) && !entries.contains_key(id) && fleet.broken.is_empty() {
+            let message = format!(
+                "services are active in site {} and no `on_loss` says what to run",
+                quoted(id.as_str())
+            );
+            findings.push(Finding::new(code::ON_LOSS, site.at, message));
+        }
+    }
+}
+
+fn no_destination(fleet: &Fleet, entry: &OnLoss) -> Option<Finding> {
+    let to = quoted(entry.to.value.as_str());
+    let message = if entry.to.value == entry.site.value {
+        format!("the services of site {to} cannot go to that very site")
+    } else if fleet.sites.get(&entry.to.value)?.role == Role::Witness {
+        format!("site {to} is a witness and carries no load")
+    } else {
+        return None;
+    };
+    Some(Finding::new(code::DESTINATION, entry.to.at, message))
+}

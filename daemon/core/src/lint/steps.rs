@@ -1,0 +1,106 @@
+//! The steps of one playbook: names, order, and what a promotion must have around it.
+
+use crate::bind::{Graph, Ordered};
+use crate::decode::{Call, Value, Var};
+use crate::finding::{Finding, Findings, code, quoted};
+use crate::plan::{OnFailure, Unreachable};
+use crate::playbook::{Entry, Playbook, Step};
+use std::collections::BTreeSet;
+
+pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
+    let names = names(playbook, findings);
+    let mut needs_known = true;
+    for step in playbook.flat() {
+        for need in step.needs.iter().flatten() {
+            let name = need.value.as_str();
+            if !names.contains(name) && !playbook.broken.contains(name) && !cut {
+                let message = format!("there is no step {}", quoted(name));
+                let finding = Finding::new(code::UNKNOWN_STEP, need.at, message);
+                findings.push(finding.did_you_mean(name, names.iter().copied()));
+                needs_known = false;
+            }
+        }
+    }
+    let flat: Vec<&Step> = playbook.flat().collect();
+    let graph = Graph::of(playbook);
+    let whole = playbook.broken.is_empty() && needs_known && !cut;
+    for mode in &playbook.modes {
+        match graph.ordered(&flat, *mode) {
+            Err(cycle) => {
+                let path: Vec<_> = cycle.iter().map(|&step| flat[step].id.value.to_string()).collect();
+                let at = cycle.first().map(|&step| flat[step].id.at);
+                findings.push(Finding::new(code::CYCLE, at, "these steps wait for each other").path(path));
+                return;
+            }
+            Ok(order) if whole => fences(&flat, &order, findings),
+            Ok(_) => {}
+        }
+    }
+    for step in flat {
+        if promotes(&step.call) && !is_verified(step) {
+            let message = format!("the promotion {} is not verified", quoted(step.id.value.as_str()));
+            findings.push(Finding::new(code::UNVERIFIED, step.call.key_at, message).help(
+                "add `verify` with `postgres.writable` of the same cluster at the same site: exit status 0 is not success",
+            ));
+        }
+    }
+}
+
+/// The names of all steps and blocks; those given twice are reported.
+fn names<'a>(playbook: &'a Playbook, findings: &mut Findings) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    let blocks = playbook.steps.iter().filter_map(|entry| match entry {
+        Entry::Parallel { id, .. } => Some(id),
+        Entry::Step(_) => None,
+    });
+    let mut all: Vec<_> = playbook.flat().map(|step| &step.id).chain(blocks).collect();
+    all.sort_by_key(|id| id.at);
+    for id in all {
+        if !names.insert(id.value.as_str()) {
+            let message = format!("{} is the name of another step already", quoted(id.value.as_str()));
+            findings.push(Finding::new(code::DUPLICATE_ID, id.at, message));
+        }
+    }
+    names
+}
+
+fn promotes(call: &Call) -> bool {
+    call.spec.is("postgres.promote")
+}
+
+/// Reports promotions that can start before the old primary is known to be stopped.
+fn fences(flat: &[&Step], order: &[Ordered], findings: &mut Findings) {
+    let mut fenced: Vec<bool> = Vec::with_capacity(order.len());
+    for ordered in order {
+        let step = flat[ordered.step];
+        let before = ordered.needs.iter().any(|&need| fenced[need]);
+        if promotes(&step.call) && !before {
+            let message = format!("nothing fences the old primary before {}", quoted(step.id.value.as_str()));
+            findings.push(Finding::new(code::UNFENCED, step.call.key_at, message).help(
+                "put a `fence.prove` of `$from` before it that cannot be passed over: two primaries are worse than none",
+            ));
+        }
+        fenced.push(before || is_fence(step));
+    }
+}
+
+/// A proof about `$from` that a run cannot pass over.
+fn is_fence(step: &Step) -> bool {
+    step.call.spec.is("fence.prove")
+        && step.call.args.get("site").is_some_and(|site| site.value == Value::Var(Var::From))
+        && step.on_failure != OnFailure::Continue
+        && step.unreachable != Unreachable::Skip
+}
+
+/// Whether the verification asks the promoted server itself.
+fn is_verified(step: &Step) -> bool {
+    let same = |call: &Call, key| {
+        let value = |call: &Call| call.args.get(key).map(|value| value.value.clone());
+        value(call) == value(&step.call)
+    };
+    step.verify.iter().flat_map(|verify| &verify.all).any(|call| {
+        let asks = call.spec.is("postgres.writable")
+            || (call.spec.is("postgres.role") && call.args.text("is") == Some("primary"));
+        asks && same(call, "cluster") && same(call, "at")
+    })
+}

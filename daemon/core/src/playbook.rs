@@ -1,0 +1,224 @@
+//! A playbook: steps, what must hold before them, how each is verified. Not yet bound.
+
+use crate::decode::{Call, Object, Value};
+use crate::finding::{Finding, Findings, code, quoted};
+use crate::ids::{PlaybookId, ServiceId, StepId};
+use crate::plan::{Mode, OnFailure, Unreachable};
+use crate::source::{Place, Spanned};
+use crate::time::Span;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A playbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Playbook {
+    /// Its name.
+    pub id: Spanned<PlaybookId>,
+    /// For people.
+    pub title: String,
+    /// What it moves.
+    pub services: Vec<Spanned<ServiceId>>,
+    /// Why a site may be left with it.
+    pub modes: BTreeSet<Mode>,
+    /// Values that a run gives, and their defaults.
+    pub inputs: BTreeMap<String, Option<String>>,
+    /// What must hold before the first step.
+    pub require: Vec<Require>,
+    /// From top to bottom.
+    pub steps: Vec<Entry>,
+    /// Steps that could not be read, by name: reported, and known to exist.
+    pub broken: BTreeSet<String>,
+}
+
+/// What must hold before the first step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Require {
+    /// The condition.
+    pub call: Call,
+    /// Who may waive it.
+    pub override_by: Option<String>,
+}
+
+/// An entry of the list of steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// One step.
+    Step(Box<Step>),
+    /// Steps that run side by side.
+    Parallel {
+        /// The block's name.
+        id: Spanned<StepId>,
+        /// Its steps.
+        steps: Vec<Step>,
+    },
+}
+
+/// A step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub id: Spanned<StepId>,
+    /// What it does.
+    pub call: Call,
+    /// What must have ended before; `None` means the entry above it.
+    pub needs: Option<Vec<Spanned<StepId>>>,
+    /// Only in these; all of the playbook's when empty.
+    pub modes: BTreeSet<Mode>,
+    /// For one act.
+    pub timeout: Option<Span>,
+    /// How often it is tried.
+    pub attempts: Option<u32>,
+    /// Before the second attempt.
+    pub backoff: Span,
+    /// When its attempts are spent.
+    pub on_failure: OnFailure,
+    /// When its target cannot be reached.
+    pub unreachable: Unreachable,
+    /// What proves it.
+    pub verify: Option<Verify>,
+    /// What takes it back; `None` when the playbook is silent.
+    pub undo: Option<Undo>,
+    /// Once this has started, the run only goes forward.
+    pub point_of_no_return: bool,
+}
+
+/// What proves a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// From the end of the act.
+    pub within: Span,
+    /// All must hold.
+    pub all: Vec<Call>,
+}
+
+/// What takes a step back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Leaving it does no harm.
+    None,
+    /// This does.
+    Act(Call),
+}
+
+impl Playbook {
+    /// The playbook of a decoded file. What is missing was reported by the decoder; what a
+    /// parallel block may not hold is reported here.
+    pub fn build(root: &Object, findings: &mut Findings) -> Self {
+        let mut broken = BTreeSet::new();
+        let id = root.spanned_text("playbook").unwrap_or_else(|| Spanned::new(String::new(), root.at));
+        Self {
+            id: Spanned::new(id.value.into(), id.at),
+            title: root.text("title").unwrap_or_default().to_owned(),
+            services: names(root, "services"),
+            modes: modes(root),
+            inputs: root
+                .map("inputs")
+                .iter()
+                .map(|(name, input)| {
+                    let default = input.value.object().and_then(|input| input.text("default"));
+                    (name.value.clone(), default.map(str::to_owned))
+                })
+                .collect(),
+            require: objects(root, "require").filter_map(require).collect(),
+            steps: objects(root, "steps").filter_map(|step| entry(step, findings, &mut broken)).collect(),
+            broken,
+        }
+    }
+
+    /// Every step, those of parallel blocks included, from top to bottom.
+    pub fn flat(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().flat_map(|entry| match entry {
+            Entry::Step(step) => std::slice::from_ref(&**step),
+            Entry::Parallel { steps, .. } => steps.as_slice(),
+        })
+    }
+}
+
+impl Step {
+    /// Whether it runs in this mode.
+    pub fn runs_in(&self, mode: Mode) -> bool {
+        self.modes.is_empty() || self.modes.contains(&mode)
+    }
+}
+
+fn objects<'a>(root: &'a Object, key: &str) -> impl Iterator<Item = &'a Object> {
+    root.list(key).iter().filter_map(|item| item.value.object())
+}
+
+fn names<T: From<String>>(object: &Object, key: &str) -> Vec<Spanned<T>> {
+    object.texts(key).into_iter().map(|text| Spanned::new(text.value.into(), text.at)).collect()
+}
+
+fn modes(object: &Object) -> BTreeSet<Mode> {
+    let mode = |text: Spanned<String>| match text.value.as_str() {
+        "emergency" => Mode::Emergency,
+        "planned" => Mode::Planned,
+        _ => Mode::Drill,
+    };
+    object.texts("modes").into_iter().map(mode).collect()
+}
+
+fn require(object: &Object) -> Option<Require> {
+    Some(Require { call: object.call.clone()?, override_by: object.text("override").map(str::to_owned) })
+}
+
+fn entry(object: &Object, findings: &mut Findings, broken: &mut BTreeSet<String>) -> Option<Entry> {
+    if !object.was_given("parallel") {
+        return readable(object, broken).map(|step| Entry::Step(Box::new(step)));
+    }
+    let id = object.spanned_text("id")?;
+    let mut steps = Vec::new();
+    for child in objects(object, "parallel") {
+        if let Some((_, at)) = child.given.iter().find(|(name, _)| *name == "parallel") {
+            findings.push(nested(*at, &id.value));
+            continue;
+        }
+        steps.extend(readable(child, broken));
+    }
+    Some(Entry::Parallel { id: Spanned::new(id.value.into(), id.at), steps })
+}
+
+fn nested(at: Place, outer: &str) -> Finding {
+    Finding::new(code::EXCLUSIVE, at, format!("a parallel block inside the parallel block {}", quoted(outer)))
+        .help("steps of a block run side by side already; `needs` puts some after others")
+}
+
+/// The step, or its name among the broken ones.
+fn readable(object: &Object, broken: &mut BTreeSet<String>) -> Option<Step> {
+    let step = step(object);
+    if step.is_none() {
+        broken.insert(object.text("id").unwrap_or_default().to_owned());
+    }
+    step
+}
+
+fn step(object: &Object) -> Option<Step> {
+    let id = object.spanned_text("id")?;
+    Some(Step {
+        id: Spanned::new(id.value.into(), id.at),
+        call: object.call.clone()?,
+        needs: object.get("needs").is_some().then(|| names(object, "needs")),
+        modes: modes(object),
+        timeout: object.span("timeout"),
+        attempts: object.number("attempts").map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+        backoff: object.span("backoff").unwrap_or(Span::secs(1)),
+        on_failure: match object.text("on_failure") {
+            Some("abort") => OnFailure::Abort,
+            Some("continue") => OnFailure::Continue,
+            _ => OnFailure::Pause,
+        },
+        unreachable: match object.text("unreachable") {
+            Some("skip") => Unreachable::Skip,
+            _ => Unreachable::Fail,
+        },
+        verify: object.object("verify").map(|verify| Verify {
+            within: verify.span("within").unwrap_or_default(),
+            all: verify.calls("all").into_iter().cloned().collect(),
+        }),
+        undo: object.get("undo").and_then(|undo| match &undo.value {
+            Value::None => Some(Undo::None),
+            Value::Object(object) => object.call.clone().map(Undo::Act),
+            _ => None,
+        }),
+        point_of_no_return: object.flag("point_of_no_return").unwrap_or(false),
+    })
+}

@@ -1,0 +1,104 @@
+//! Files as they were read, and places in them.
+
+use crate::finding::{Finding, code};
+
+/// Files above this are refused unread: 4 MiB, about 20,000 steps.
+pub const MAX_BYTES: usize = 4 << 20;
+
+/// A file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// As people call it; a path.
+    pub name: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// A file of this text.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// Takes bytes where they come in; what is not UTF-8 is a finding, as is a file too large
+    /// to look at.
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Box<Finding>> {
+        let name = name.into();
+        if bytes.len() > MAX_BYTES {
+            return Err(Box::new(Finding::too_large(name, bytes.len())));
+        }
+        String::from_utf8(bytes).map(|text| Self { name: name.clone(), text }).map_err(|error| {
+            let offset = error.utf8_error().valid_up_to();
+            let (line, column) = position(&String::from_utf8_lossy(&error.as_bytes()[..offset]), offset);
+            let mut finding = Finding::new(
+                code::SYNTAX,
+                None,
+                format!("byte {offset} is not UTF-8: save the file as UTF-8"),
+            );
+            (finding.file, finding.line, finding.column) = (name, line, column);
+            Box::new(finding)
+        })
+    }
+}
+
+/// A range of bytes in one of the files of a bundle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Index of the file.
+    pub file: u32,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// What.
+    pub value: T,
+    /// Where.
+    pub at: Place,
+}
+
+impl<T> Spanned<T> {
+    /// `value`, written at `at`.
+    pub fn new(value: T, at: Place) -> Self {
+        Self { value, at }
+    }
+}
+
+/// Line and column of a byte, both from 1; the column counts characters.
+pub fn position(text: &str, byte: usize) -> (usize, usize) {
+    let mut byte = byte.min(text.len());
+    while !text.is_char_boundary(byte) {
+        byte -= 1;
+    }
+    let before = &text[..byte];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters() {
+        let text = "a\nbü c\n";
+        assert_eq!(position(text, 0), (1, 1));
+        assert_eq!(position(text, 3), (2, 2));
+        assert_eq!(position(text, 4), (2, 2), "inside a character is at it");
+        assert_eq!(position(text, 6), (2, 4));
+        assert_eq!(position(text, 99), (3, 1));
+    }
+
+    #[test]
+    fn what_is_not_text_is_one_finding() {
+        let finding = SourceFile::from_bytes("x.yaml", b"a: b\nc: \xff\n".to_vec()).unwrap_err();
+        assert_eq!((finding.code.id, finding.line, finding.column), ("SF001", 2, 4));
+        let finding = SourceFile::from_bytes("x.yaml", vec![b'a'; 10 << 20]).unwrap_err();
+        assert_eq!(finding.code.id, "SF003");
+        assert_eq!(finding.message, "this file has 10.0 MiB; at most 4 MiB are read");
+    }
+}
