@@ -1,3 +1,4 @@
 //! Sites made of real parts, and what is proven and measured on them.
 
 pub mod parts;
+pub mod store_contract;

@@ -1,7 +1,7 @@
 //! The store behind everything: a small, revisioned, watchable map with leases.
 //!
 //! It is shaped like etcd and no larger, because etcd is what carries it in earnest
-//! (`etcd`); one machine alone has the same shape on its own disk (`embedded`). What
+//! ([`etcd`]); one machine alone has the same shape on its own disk ([`embedded`]). What
 //! both promise is written down once, as a contract suite that runs against both.
 //!
 //! Three things every caller must know:
@@ -19,11 +19,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub mod chunked;
+pub mod embedded;
 pub mod error;
+pub mod etcd;
 pub mod limits;
+pub mod pages;
 pub mod watch;
 
+pub use embedded::EmbeddedStore;
 pub use error::StoreError;
+pub use etcd::{EtcdOptions, EtcdStore, EtcdTls};
+pub use pages::range_all;
 pub use watch::{WatchBatch, WatchEnd, WatchEvent, WatchStream};
 
 /// A point in the history of the store. Grows by one with every transaction that changes
@@ -77,7 +84,7 @@ pub struct Range {
     /// Only keys greater than this one: where the page before ended.
     pub after: Option<String>,
     /// At most this many keys; `None` means all, as long as the reply stays below
-    /// [`limits::MAX_REPLY_BYTES`]. Use pages for what may be large.
+    /// [`limits::MAX_REPLY_BYTES`]. Use [`range_all`] for what may be large.
     pub limit: Option<usize>,
     /// The state at this revision; `None` means now (linearizable).
     pub revision: Option<Revision>,

@@ -3,6 +3,8 @@
 //! These are etcd's limits. The embedded store has them too, so that what works on one
 //! machine works in three sites.
 
+use std::time::Duration;
+
 use super::{Keys, Op, Range, Result, StoreError, Txn};
 
 /// Comparisons, or operations of one branch, in a transaction.
@@ -49,6 +51,17 @@ pub fn check_range(range: &Range) -> Result<()> {
     }
     if range.revision == Some(0) {
         return Err(StoreError::Invalid("there is no revision 0 to read".into()));
+    }
+    Ok(())
+}
+
+/// Checks the time to live of a lease.
+///
+/// # Errors
+/// `Invalid` when it is zero, or more than etcd takes (9,000,000,000 s).
+pub fn check_ttl(ttl: Duration) -> Result<()> {
+    if ttl.is_zero() || ttl > Duration::from_secs(9_000_000_000) {
+        return Err(StoreError::Invalid(format!("a lease of {ttl:?}")));
     }
     Ok(())
 }
