@@ -44,6 +44,7 @@ timestamp.proto libprotobuf-dev
 own=${STANDFAST_OWN_PARTS:-}
 dpkg_status=/var/lib/dpkg/status
 system_lists=/var/lib/apt/lists
+apparmor=/etc/apparmor.d
 
 say() { echo "parts: $*" >&2; }
 die() { local code=$1; shift; say "$@"; exit "$code"; }
@@ -78,6 +79,11 @@ system_path() {
     echo "${postgres:+$postgres:}$PATH:/usr/sbin:/sbin"
 }
 
+# Ubuntu confines its own BIND to its own folders; a copy elsewhere is free to read ours.
+confined() {
+    [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" = Y ] && [ -e "${apparmor}/usr.sbin.named" ]
+}
+
 has() { # program
     [ -z "$own" ] || return 1
     case $1 in
@@ -87,6 +93,7 @@ has() { # program
             [ ! -e "$include/google/protobuf/timestamp.proto" ] || return 0
         done
         return 1 ;;
+    named) PATH=$(system_path) command -v named >/dev/null && ! confined ;;
     protoc) [ -x "${PROTOC:-}" ] || command -v protoc >/dev/null ;;
     *) PATH=$(system_path) command -v "$1" >/dev/null ;;
     esac
@@ -146,10 +153,15 @@ fetch_lists() {
 
 has_lists() { compgen -G "$1/*Packages*" >/dev/null; }
 
-# What is installed, without dependencies: a broken package elsewhere is not our business.
-describe_system() {
+# What is installed, apart from what is to be fetched; without dependencies, as a broken
+# package elsewhere is not our business.
+describe_system() { # packages
     if [ -n "$own" ]; then : >installed; return; fi
-    awk -v RS= -v ORS='\n\n' '/\nStatus: [a-z]+ ok installed\n/' "$dpkg_status" |
+    awk -v RS= -v ORS='\n\n' -v asked=" $* " '
+        /\nStatus: [a-z]+ ok installed\n/ {
+            name = $2                        # Package: name
+            if (!index(asked, " " name " ")) print
+        }' "$dpkg_status" |
         grep -E '^((Package|Status|Multi-Arch|Architecture|Version|Provides):|$)' >installed
 }
 
@@ -225,7 +237,7 @@ covers() { # tree, missing
 
 # Downloads and unpacks; with fresh lists if the ones at hand do not do. Fails with apt.log.
 fetch() { # packages
-    describe_system
+    describe_system "$@"
     local lists=$cache/lists fresh=
     has_lists "$lists" || lists=$system_lists
     if has_lists "$lists"; then configure_apt "$lists"; else fetch_lists; fresh=1; fi

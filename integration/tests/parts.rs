@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use standfast_integration::parts::bind::{Bind, Zone};
-use standfast_integration::parts::etcd::{Etcd, Place};
+use standfast_integration::parts::etcd::{Etcd, Place, Tls};
 use standfast_integration::parts::haproxy::{Haproxy, Server};
 use standfast_integration::parts::part::Spec;
 use standfast_integration::parts::postgres::Postgres;
 use standfast_integration::parts::scratch::Scratch;
-use standfast_integration::parts::{poll, ports, process};
+use standfast_integration::parts::{poll, ports, process, program};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -109,7 +109,7 @@ async fn bind_takes_a_signed_update_of_its_record_and_nothing_else() -> Outcome 
         );
         let file = scratch.path().join("update");
         std::fs::write(&file, script).expect("a file in the scratch folder");
-        let mut nsupdate = std::process::Command::new("nsupdate");
+        let mut nsupdate = std::process::Command::new(program("nsupdate").expect("nsupdate"));
         if key {
             nsupdate.arg("-k").arg(&bind.key_file);
         }
@@ -129,7 +129,7 @@ async fn an_etcd_trio_elects_again_when_its_leader_dies_and_when_it_is_paused() 
     let scratch = Scratch::new()?;
     let mut places = Vec::new();
     for (number, name) in (1..).zip(["a", "b", "w"]) {
-        places.push(Place { site: scratch.site(name)?, ip: ip(number, 1) });
+        places.push(Place { name: name.into(), site: scratch.site(name)?, ip: ip(number, 1) });
     }
     let mut etcd = Etcd::start(&places, None).await?;
     etcd.move_leader(0).await?;
@@ -143,6 +143,36 @@ async fn an_etcd_trio_elects_again_when_its_leader_dies_and_when_it_is_paused() 
     let third = etcd.leader().await?;
     assert_ne!(third, next);
     etcd.part(next).resume();
+    Ok(())
+}
+
+#[derive(clap::Parser)]
+struct Pki {
+    #[command(flatten)]
+    args: standfast::pki::PkiArgs,
+}
+
+#[tokio::test]
+async fn an_etcd_with_tls_answers_only_those_who_show_a_certificate() -> Outcome {
+    let scratch = Scratch::new()?;
+    let folder = scratch.path().join("pki");
+    let dir = folder.display().to_string();
+    let init = ["pki", "init", "--dir", &dir, "--member", "w=w,127.77.3.1", "--client", "kim"];
+    <Pki as clap::Parser>::try_parse_from(init)?.args.run()?;
+    let place = Place { name: "w".into(), site: scratch.site("w")?, ip: ip(3, 1) };
+    let tls = Tls { folder: folder.clone(), client: "kim".into() };
+    let etcd = Etcd::start(&[place], Some(tls)).await?;
+    assert!(etcd.endpoint(0).starts_with("https://127.77.3.1:"));
+    let mut kim = etcd.client(0).await?;
+    kim.put("key", "value", None).await?;
+
+    let authority = std::fs::read(folder.join("ca.pem"))?;
+    let nobody = etcd_client::TlsOptions::new().ca_certificate(etcd_client::Certificate::from_pem(authority));
+    let options = etcd_client::ConnectOptions::new().with_tls(nobody).with_timeout(Duration::from_secs(2));
+    let refused = async {
+        etcd_client::Client::connect([etcd.endpoint(0)], Some(options)).await?.get("key", None).await
+    };
+    assert!(refused.await.is_err(), "a client without a certificate was served");
     Ok(())
 }
 
@@ -191,6 +221,24 @@ async fn a_site_without_power_is_dead_to_its_last_orphan() -> Outcome {
     assert_eq!(family.iter().filter(|process| process.is_alive()).count(), 0);
     part.kill();
     // Asked again, it finds the same: a fence may be repeated.
+    assert_eq!(process::power_off(&site, Duration::from_secs(1))?, 2);
+    Ok(())
+}
+
+/// A guard that is itself killed takes its program along, and the record still proves it.
+#[tokio::test]
+async fn a_program_does_not_outlive_its_guard() -> Outcome {
+    let scratch = Scratch::new()?;
+    let site = scratch.site("a")?;
+    let part = Spec::new(&site, "sleeper", "sleep")?.args(["64"]).start().await?;
+    let recorded = process::recorded(&site)?;
+    assert_eq!(recorded.get(1).copied(), part.process());
+    assert!(part.is_alive());
+    assert!(recorded[0].signal(rustix::process::Signal::KILL));
+    let gone = poll(Duration::from_secs(5), || async {
+        if part.is_alive() { Err("it still sleeps".to_string()) } else { Ok(()) }
+    });
+    gone.await?;
     assert_eq!(process::power_off(&site, Duration::from_secs(1))?, 2);
     Ok(())
 }

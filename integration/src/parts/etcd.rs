@@ -14,25 +14,28 @@ const READY: Duration = Duration::from_secs(30);
 /// Where a member lives.
 #[derive(Debug, Clone)]
 pub struct Place {
+    /// Its name; with TLS, also that of its certificate.
+    pub name: String,
     /// The folder of its site.
     pub site: PathBuf,
     /// Its address.
     pub ip: IpAddr,
 }
 
-/// Certificates for clients' connections; the members talk among themselves in the clear.
+/// Certificates as `standfast pki init` writes them: `ca.pem`, and `NAME.pem` with `NAME.key`
+/// for each place and for a client. Members talk among themselves in the clear.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The authority that signed both sides, a PEM file.
-    pub ca: PathBuf,
-    /// The server's certificate, valid for every member's address.
-    pub server_cert: PathBuf,
-    /// Its key.
-    pub server_key: PathBuf,
-    /// A client's certificate, for looking at the cluster from here.
-    pub client_cert: PathBuf,
-    /// Its key.
-    pub client_key: PathBuf,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The client that looks at the cluster from here.
+    pub client: String,
+}
+
+impl Tls {
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
 }
 
 /// A running cluster.
@@ -45,7 +48,6 @@ pub struct Etcd {
 /// One member of it.
 #[derive(Debug)]
 struct Member {
-    name: String,
     site: PathBuf,
     client: SocketAddr,
     args: Vec<String>,
@@ -59,15 +61,17 @@ impl Etcd {
         for place in places {
             addresses.push((ports::free(place.ip)?, ports::free(place.ip)?));
         }
-        let names: Vec<String> = (1..=places.len()).map(|n| format!("etcd-{n}")).collect();
-        let cluster: Vec<String> =
-            names.iter().zip(&addresses).map(|(name, (_, peer))| format!("{name}=http://{peer}")).collect();
+        let cluster: Vec<String> = places
+            .iter()
+            .zip(&addresses)
+            .map(|(place, (_, peer))| format!("{}=http://{peer}", place.name))
+            .collect();
         let cluster = cluster.join(",");
         let mut members = Vec::new();
-        for ((place, name), (client, peer)) in places.iter().zip(names).zip(addresses) {
-            let args = arguments(&name, client, peer, &cluster, tls.as_ref());
-            let part = start_member(&place.site, &name, &args).await?;
-            members.push(Member { name, site: place.site.clone(), client, args, part });
+        for (place, (client, peer)) in places.iter().zip(addresses) {
+            let args = arguments(&place.name, client, peer, &cluster, tls.as_ref());
+            let part = start_member(&place.site, &args).await?;
+            members.push(Member { site: place.site.clone(), client, args, part });
         }
         let mut etcd = Etcd { members, tls };
         for member in 0..etcd.members.len() {
@@ -119,9 +123,9 @@ impl Etcd {
 
     /// Starts a member again on its data; it must not run.
     pub async fn restart(&mut self, member: usize) -> Result<()> {
-        let Member { name, site, args, part, .. } = &mut self.members[member];
+        let Member { site, args, part, .. } = &mut self.members[member];
         part.kill();
-        *part = start_member(site, name, args).await?;
+        *part = start_member(site, args).await?;
         self.until_ready(member).await
     }
 
@@ -160,10 +164,10 @@ impl Etcd {
     }
 }
 
-async fn start_member(site: &Path, name: &str, args: &[String]) -> Result<Part> {
+async fn start_member(site: &Path, args: &[String]) -> Result<Part> {
     let arch = std::env::consts::ARCH;
     let arch = if arch == "aarch64" { "arm64" } else { arch };
-    let mut spec = Spec::new(site, name, "etcd")?.args(args);
+    let mut spec = Spec::new(site, "etcd", "etcd")?.args(args);
     if arch != "x86_64" {
         spec = spec.env("ETCD_UNSUPPORTED_ARCH", arch); // 3.4 asks to be told
     }
@@ -180,7 +184,7 @@ fn arguments(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let mut args = vec![
         format!("--name={name}"),
-        format!("--data-dir={name}"),
+        "--data-dir=etcd".into(),
         format!("--listen-client-urls={scheme}://{client}"),
         format!("--advertise-client-urls={scheme}://{client}"),
         format!("--listen-peer-urls=http://{peer}"),
@@ -194,9 +198,9 @@ fn arguments(
     if let Some(tls) = tls {
         args.extend([
             "--client-cert-auth".into(),
-            format!("--trusted-ca-file={}", tls.ca.display()),
-            format!("--cert-file={}", tls.server_cert.display()),
-            format!("--key-file={}", tls.server_key.display()),
+            format!("--trusted-ca-file={}", tls.file("ca.pem").display()),
+            format!("--cert-file={}", tls.file(&format!("{name}.pem")).display()),
+            format!("--key-file={}", tls.file(&format!("{name}.key")).display()),
         ]);
     }
     args
@@ -207,8 +211,10 @@ async fn client(endpoint: String, tls: Option<&Tls>) -> std::result::Result<Clie
         .with_connect_timeout(Duration::from_secs(1))
         .with_timeout(Duration::from_secs(1));
     if let Some(tls) = tls {
-        let own = Identity::from_pem(std::fs::read(&tls.client_cert)?, std::fs::read(&tls.client_key)?);
-        let authority = Certificate::from_pem(std::fs::read(&tls.ca)?);
+        let read = |name: &str| std::fs::read(tls.file(name));
+        let own =
+            Identity::from_pem(read(&format!("{}.pem", tls.client))?, read(&format!("{}.key", tls.client))?);
+        let authority = Certificate::from_pem(read("ca.pem")?);
         options = options.with_tls(TlsOptions::new().ca_certificate(authority).identity(own));
     }
     Client::connect([endpoint], Some(options)).await
