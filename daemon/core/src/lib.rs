@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod check;
 pub mod decode;
 pub mod engine;
+pub mod explain;
 pub mod finding;
 pub mod fleet;
 pub mod guard;

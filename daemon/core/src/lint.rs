@@ -61,4 +61,4 @@ fn playbooks<'a>(documents: &'a Documents, findings: &mut Findings) -> BTreeMap<
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

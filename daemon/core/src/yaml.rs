@@ -154,6 +154,9 @@ impl Builder<'_> {
             ErrorKind::DirectiveDisallowed => {
                 self.report(code::FEATURE, at, "directives (`%`) are not read here: remove the line".into());
             }
+            ErrorKind::RecursionLimitExceeded => {
+                self.report(code::TOO_LARGE, at, format!("nested deeper than {MAX_DEPTH}"));
+            }
             _ => self.report(code::SYNTAX, at, format!("not YAML from here on: {kind}")),
         }
     }
@@ -254,11 +257,16 @@ impl Builder<'_> {
         let mut innermost = true;
         while let Some(open) = self.stack.pop() {
             let mut node = self.close(open, None);
-            if let Kind::Map { cut, .. } = &mut node.kind {
-                *cut = true;
-                if innermost && !self.stack.is_empty() {
-                    node.kind = Kind::Bad;
+            let nothing = match &mut node.kind {
+                Kind::Map { cut, .. } => {
+                    *cut = true;
+                    innermost
                 }
+                Kind::List(items) => items.iter().all(|item| item.kind == Kind::Bad),
+                _ => false,
+            };
+            if nothing && !self.stack.is_empty() {
+                node.kind = Kind::Bad;
             }
             innermost = false;
             self.add(node);
