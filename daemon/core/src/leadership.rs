@@ -162,6 +162,14 @@ impl Leadership {
         }
     }
 
+    /// Until when the store has confirmed this term; none when this member does not lead.
+    pub fn valid_until(&self) -> Option<Mono> {
+        match &self.phase {
+            Phase::Leading { valid_until, .. } => Some(*valid_until),
+            _ => None,
+        }
+    }
+
     /// The fleet's timing changed with its bundle.
     pub fn retime(&mut self, timing: Timing) {
         self.timing = timing;

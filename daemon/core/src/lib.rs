@@ -8,6 +8,7 @@ pub mod action;
 pub mod bind;
 pub mod bundle;
 pub mod check;
+pub mod controller;
 pub mod decode;
 pub mod engine;
 pub mod explain;

@@ -254,6 +254,28 @@ impl Run {
         }
     }
 
+    /// What people must do, a line each.
+    pub fn waits_for(&self) -> Vec<String> {
+        let mut waits = Vec::new();
+        if self.state() == State::Proposed {
+            waits.push(format!("approval of the run: standfast run approve {}", self.id));
+        }
+        for block in self.blocks.values() {
+            let step =
+                block.step.as_ref().map_or_else(|| "requirements".into(), |step| format!("step {step}"));
+            waits.push(format!("{step}: {}", block.why));
+        }
+        for (record, step) in self.steps.iter().zip(&self.plan.steps) {
+            if let (StepState::Started, Action::ApprovalAsk { role, quorum, message }) =
+                (record.state, &step.action)
+            {
+                let given = record.approvals.len();
+                waits.push(format!("step {}: {message} ({given} of {quorum} approvals by {role})", step.id));
+            }
+        }
+        if !matches!(self.state(), State::Ended(_)) { waits } else { Vec::new() }
+    }
+
     /// How the run ends, once no step is open.
     pub fn outcome(&self) -> (End, String) {
         let names = |wanted: &dyn Fn(&StepRecord) -> bool| -> Vec<&str> {

@@ -141,6 +141,11 @@ impl Court {
         self.read.map(|read| now.mono.since(read))
     }
 
+    /// The sites of all live member leases.
+    pub fn members(&self) -> impl Iterator<Item = &SiteId> {
+        self.members.values()
+    }
+
     /// Live member leases in `site`.
     pub fn inside(&self, site: &SiteId) -> Vec<MemberId> {
         self.members.iter().filter(|(_, at)| *at == site).map(|(member, _)| member.clone()).collect()

@@ -77,6 +77,8 @@ pub enum RefusalKind {
     Denied,
     /// The request contradicts itself.
     Invalid,
+    /// The plan or the state that the caller has seen is not the present one.
+    Stale,
 }
 
 impl Refusal {

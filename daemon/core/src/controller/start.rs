@@ -1,0 +1,115 @@
+//! A person wants a run: is it bound, permitted, and free of others?
+
+use super::{Controller, RefusalKind};
+use crate::action::{Action, FenceProof};
+use crate::bind::bind;
+use crate::engine::{Refusal, rule};
+use crate::ids::{Digest, Identity, RunId};
+use crate::journal::{Override, Trigger};
+use crate::plan::{Plan, Request};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What comes of the wish.
+pub(super) enum Start {
+    /// The same plan runs already.
+    Again(RunId),
+    /// A new run.
+    New(Arc<Plan>, Trigger),
+}
+
+/// What a run of `plan` locks: both sites and every service it moves.
+pub(super) fn locks(plan: &Plan) -> Vec<String> {
+    let sites = [&plan.request.from, &plan.request.to].map(|site| format!("site/{site}"));
+    let services = plan.services.iter().map(|service| format!("service/{service}"));
+    sites.into_iter().chain(services).collect()
+}
+
+impl Controller {
+    pub(super) fn start(
+        &self,
+        by: &Identity,
+        wanted: &Request,
+        reason: String,
+        overrides: Vec<Override>,
+        seen: Option<&Digest>,
+    ) -> Result<Start, Refusal> {
+        let Some((bundle, _)) = &self.bundle else {
+            let message = "no bundle is applied; do: standfast apply DIRECTORY";
+            return Err(Refusal::new(RefusalKind::Precondition, message));
+        };
+        let plan = bind(bundle, wanted).map_err(|errors| {
+            let lines: Vec<String> =
+                errors.iter().map(|error| format!("{}: {}", error.code.id, error.message)).collect();
+            Refusal::new(RefusalKind::Invalid, lines.join("; "))
+        })?;
+        if let Some(seen) = seen
+            && *seen != plan.digest()
+        {
+            let message =
+                format!("the plan is now {}, not {}: plan again", plan.digest().short(), seen.short());
+            return Err(Refusal::new(RefusalKind::Stale, message));
+        }
+        self.permitted(by, &plan, &overrides)?;
+        let wanted_locks = locks(&plan);
+        for engine in self.engines.values() {
+            let run = engine.run();
+            if run.plan.digest() == plan.digest() {
+                return Ok(Start::Again(run.id.clone()));
+            }
+            if let Some(lock) = locks(&run.plan).into_iter().find(|lock| wanted_locks.contains(lock)) {
+                let message =
+                    format!("run {} holds {}; see: standfast run get {0}", run.id, lock.replace('/', " "));
+                return Err(Refusal::new(RefusalKind::Precondition, message));
+            }
+        }
+        let trigger = Trigger::Operator { identity: by.clone(), reason, overrides };
+        Ok(Start::New(Arc::new(plan), trigger))
+    }
+
+    /// Every override names a rule of this plan that a role of this person may waive.
+    fn permitted(&self, by: &Identity, plan: &Plan, overrides: &[Override]) -> Result<(), Refusal> {
+        let roles = self.roles(by);
+        for waiver in overrides {
+            if waiver.reason.trim().is_empty() {
+                let message = format!("overriding {} takes a reason", waiver.rule);
+                return Err(Refusal::new(RefusalKind::Invalid, message));
+            }
+            let needed = waivable(plan, &waiver.rule);
+            if needed.is_empty() {
+                let message = format!("nothing in this plan called {} may be overridden", waiver.rule);
+                return Err(Refusal::new(RefusalKind::Invalid, message));
+            }
+            if let Some(role) = needed.iter().find(|role| !roles.contains(**role)) {
+                let message = format!(
+                    "overriding {} takes the role {role}, which the fleet does not give to {by}",
+                    waiver.rule
+                );
+                return Err(Refusal::new(RefusalKind::Denied, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The roles it takes to waive `waived`: none when nothing of that name may be.
+fn waivable<'a>(plan: &'a Plan, waived: &str) -> BTreeSet<&'a str> {
+    if waived == "fence" {
+        let proofs = plan.steps.iter().filter_map(|step| match &step.action {
+            Action::FenceProve { any_of, .. } => Some(any_of),
+            _ => None,
+        });
+        return proofs
+            .flatten()
+            .filter_map(|proof| match proof {
+                FenceProof::OperatorWord { role } => Some(role.as_str()),
+                _ => None,
+            })
+            .collect();
+    }
+    plan.require
+        .iter()
+        .filter(|spec| rule(&spec.check) == waived)
+        .filter_map(|spec| spec.override_by.as_deref())
+        .collect()
+}

@@ -1,0 +1,304 @@
+//! A leader in a small world: members publish, people ask, runs are driven to their end.
+
+use super::*;
+use crate::action::Inspection;
+use crate::check::Answer;
+use crate::journal::{End, Evidence};
+use crate::source::SourceFile;
+use crate::vote::{Observation, Opinion};
+
+const PLAYBOOK: &str = "api: standfast/v1
+playbook: shop
+title: Move the shop
+services: [shop]
+modes: [emergency, drill]
+require:
+  - tcp.connect: {endpoint: tool, at: $to}
+    override: commander
+steps:
+  - id: start
+    http.request: {endpoint: tool, at: $to, method: POST, path: /start}
+    verify: {within: 5s, all: [{http.get: {endpoint: tool, at: $to, status: 200}}]}
+    undo: none
+";
+
+fn fleet(settings: &str) -> String {
+    format!(
+        "api: standfast/v1
+fleet: test
+sites:
+  a: {{role: active, networks: [10.1.0.0/16], domains: [a.example.net], power: grid-1}}
+  b: {{role: standby, networks: [10.2.0.0/16], domains: [b.example.net], power: grid-2}}
+  w: {{role: witness, networks: [10.3.0.0/16], domains: [w.example.net], power: grid-3}}
+canaries: none
+roles: {{commander: [kim]}}
+probes:
+  a: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{address: \"10.1.0.1:22\"}}}}]
+  b: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{address: \"10.2.0.1:22\"}}}}]
+services:
+  shop: {{tier: 1, owner: team, objectives: {{rto: 10m, rpo: 5s}}, runs_in: {{a: active, b: standby}}}}
+resources:
+  tool: {{endpoint: {{a: \"http://10.1.0.1:80\", b: \"http://10.2.0.1:80\"}}}}
+on_loss:
+  - {{site: a, run: shop, to: b}}
+{settings}"
+    )
+}
+
+fn bundle(settings: &str) -> Arc<Bundle> {
+    let file = |name: &str, text: String| SourceFile { name: name.into(), text };
+    let files = vec![file("fleet.yaml", fleet(settings)), file("shop.yaml", PLAYBOOK.into())];
+    let (bundle, findings) = Bundle::load(files);
+    let errors: Vec<_> = findings.iter().map(|finding| &finding.message).collect();
+    Arc::new(bundle.unwrap_or_else(|| panic!("{errors:#?}")))
+}
+
+struct Town {
+    controller: Controller,
+    ms: u64,
+    effects: Vec<Effect>,
+    /// Everything is answered well unless this is set: then requirements do not hold.
+    requirement: Answer,
+    votes: [Vote; 2],
+    live: Vec<&'static str>,
+}
+
+impl Town {
+    fn new(settings: &str, site: &str) -> Self {
+        let mut controller = Controller::new("m-leader".into(), site.into(), Epoch(7));
+        let now = Now { mono: Mono::from_ms(0), wall_ms: 0 };
+        controller.on(Input::Bundle(bundle(settings)), now);
+        controller.on(Input::Loaded { runs: vec![], holds: BTreeMap::new() }, now);
+        let requirement = Answer::Holds("ok".into());
+        let live = vec!["b", "w"];
+        Self { controller, ms: 0, effects: vec![], requirement, votes: [Vote::Down; 2], live }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Mono::from_ms(self.ms), wall_ms: self.ms as i64 }
+    }
+
+    fn give(&mut self, input: Input) {
+        let mut queue = VecDeque::from(self.controller.on(input, self.now()));
+        while let Some(effect) = queue.pop_front() {
+            self.effects.push(effect.clone());
+            let answer = match effect {
+                Effect::Create(_) => Some(Input::Created),
+                Effect::Append { run, .. } => Some(Input::Run(run, engine::Input::Appended)),
+                Effect::Run(run, effect) => self.perform(&run, effect).map(|input| Input::Run(run, input)),
+                _ => None,
+            };
+            if let Some(input) = answer {
+                queue.extend(self.controller.on(input, self.now()));
+            }
+        }
+    }
+
+    fn perform(&self, _: &RunId, effect: engine::Effect) -> Option<engine::Input> {
+        Some(match effect {
+            engine::Effect::Require => engine::Input::Required(vec![self.requirement.clone()]),
+            engine::Effect::Inspect { step } => {
+                engine::Input::Inspected { step, found: Inspection::Needed("would".into()) }
+            }
+            engine::Effect::Act { step, .. } => engine::Input::Acted { step, result: Ok("done".into()) },
+            engine::Effect::Verify { step } => {
+                let evidence = vec![Evidence { what: "http".into(), answer: Answer::Holds("200".into()) }];
+                engine::Input::Verified { step, evidence }
+            }
+            engine::Effect::Append { .. } | engine::Effect::Refuse { .. } => return None,
+        })
+    }
+
+    /// Publishes and ticks for `ms`.
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms / 500 {
+            self.ms += 500;
+            let says = |site: &str, on_a: Vote| {
+                let opinion = |vote| Opinion { vote, held_for: Span::secs(9), rounds: 99, failing: vec![] };
+                let sites = [("a", on_a), ("b", Vote::Up), ("w", Vote::Up)];
+                Observation {
+                    member: MemberId::new(format!("m-{site}")),
+                    site: site.into(),
+                    boot_id: "boot".into(),
+                    sequence: self.ms,
+                    store_age: Span::ms(9),
+                    canaries: 0,
+                    loop_lag: Span::ms(1),
+                    sites: sites.into_iter().map(|(site, vote)| (site.into(), opinion(vote))).collect(),
+                }
+            };
+            let observations = vec![says("b", self.votes[0]), says("w", self.votes[1])];
+            let members =
+                self.live.iter().map(|site| (MemberId::new(format!("m-{site}")), SiteId::from(*site)));
+            let snapshot = Snapshot { observations, members: members.collect() };
+            self.give(Input::Snapshot { snapshot, sent: Mono::from_ms(self.ms) });
+            self.give(Input::Tick);
+        }
+    }
+
+    fn ask(&mut self, by: &str, ask: Ask) -> Option<Result<Option<RunId>, Refusal>> {
+        self.give(Input::Asked { request: "q".into(), by: by.into(), ask });
+        self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Answer { answer, .. } => Some(answer.clone()),
+            Effect::Create(creation) if creation.request.is_some() => Some(Ok(Some(creation.run.clone()))),
+            _ => None,
+        })
+    }
+
+    fn ends(&self) -> Vec<End> {
+        let events = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Append { events, .. } => Some(events),
+            _ => None,
+        });
+        let ended = |event: &Event| match event.body {
+            Body::Ended { end, .. } => Some(end),
+            _ => None,
+        };
+        events.flatten().filter_map(ended).collect()
+    }
+
+    fn created(&self) -> Vec<&Creation> {
+        let creations = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Create(creation) => Some(&**creation),
+            _ => None,
+        });
+        creations.collect()
+    }
+
+    fn refusals(&self) -> Vec<Guard> {
+        let refused = |effect: &Effect| match effect {
+            Effect::Refused(refused) => Some(refused.guard),
+            _ => None,
+        };
+        self.effects.iter().filter_map(refused).collect()
+    }
+}
+
+const ACT: &str = "lab: true\nautomation: act\n";
+
+fn start(reason: &str, overrides: Vec<Override>) -> Ask {
+    let request = Request {
+        playbook: "shop".into(),
+        from: "a".into(),
+        to: "b".into(),
+        mode: Mode::Emergency,
+        inputs: BTreeMap::new(),
+    };
+    Ask::Start { request, reason: reason.into(), overrides, plan: None }
+}
+
+#[test]
+fn a_lost_site_is_failed_over_once() {
+    let mut town = Town::new(ACT, "w");
+    town.pass(60_000);
+    assert_eq!(town.ends(), [End::Succeeded]);
+    let created = town.created();
+    assert_eq!(created.len(), 1, "hold-down keeps the second one back");
+    assert_eq!(created[0].run.as_str(), "r7-1");
+    assert_eq!(created[0].locks, ["site/a", "site/b", "service/shop"]);
+    let Body::Created { trigger: Trigger::Automatic { evidence }, .. } = &created[0].created.body else {
+        panic!("{created:?}");
+    };
+    assert_eq!((evidence.verdict, evidence.votes.len()), (Verdict::Lost, 2));
+    assert_eq!(town.refusals(), [Guard::HoldDown]);
+    let left = &town.controller.judgement().holds[&SiteId::from("a")];
+    assert!(*left < Span::secs(3_600) && *left > Span::secs(3_500), "{left}");
+}
+
+#[test]
+fn an_acknowledged_site_may_be_failed_over_again() {
+    let mut town = Town::new(ACT, "w");
+    town.pass(30_000);
+    for site in ["a", "b"] {
+        let answer = town.ask("kim", Ask::Acknowledge { site: site.into(), reason: "seen".into() });
+        assert_eq!(answer, Some(Ok(None)));
+    }
+    town.pass(5_000);
+    assert_eq!(town.created().len(), 2);
+}
+
+#[test]
+fn advice_waits_for_approval_and_is_withdrawn_with_its_reason() {
+    let mut town = Town::new("", "w");
+    town.pass(20_000);
+    let run = town.created()[0].run.clone();
+    assert_eq!(town.controller.run(&run).unwrap().state(), State::Proposed);
+    town.votes = [Vote::Up; 2];
+    town.pass(2_000);
+    assert_eq!(town.ends(), [End::Cancelled]);
+    assert_eq!(town.controller.judgement().holds, BTreeMap::new(), "nothing was done: no hold-down");
+
+    let mut town = Town::new("", "w");
+    town.pass(20_000);
+    let run = town.created()[0].run.clone();
+    let approve = Command::Approve { step: None, reason: "seen".into() };
+    town.ask("kim", Ask::Run { run, command: approve });
+    assert_eq!(town.ends(), [End::Succeeded]);
+}
+
+#[test]
+fn a_partition_is_refused_and_stored() {
+    let mut town = Town::new(ACT, "w");
+    town.live = vec!["a", "b", "w"];
+    town.pass(60_000);
+    assert_eq!((town.created().len(), town.refusals()), (0, vec![Guard::Veto]));
+}
+
+#[test]
+fn one_observer_alone_moves_nothing() {
+    let mut town = Town::new(ACT, "w");
+    town.votes = [Vote::Up, Vote::Down];
+    town.pass(60_000);
+    assert_eq!(town.created().len(), 0);
+    let ruling = guard::refusing(&town.controller.judgement().sites[0].rulings).unwrap().clone();
+    assert_eq!(
+        (ruling.guard, ruling.reason.as_str()),
+        (Guard::Confirm, "w says DOWN; 2 of 2 sites are needed")
+    );
+}
+
+#[test]
+fn the_same_wish_gets_the_same_run_and_another_its_name() {
+    let mut town = Town::new(ACT, "w");
+    town.votes = [Vote::Up; 2];
+    town.requirement = Answer::Fails("no".into());
+    town.pass(1_000);
+    let first = town.ask("kim", start("now", vec![])).unwrap().unwrap();
+    assert_eq!(first.as_ref().unwrap().as_str(), "r7-1");
+    assert_eq!(town.ask("lee", start("me too", vec![])).unwrap().unwrap(), first);
+    let mut drill = start("drill", vec![]);
+    if let Ask::Start { request, .. } = &mut drill {
+        request.mode = Mode::Drill;
+    }
+    let refusal = town.ask("lee", drill).unwrap().unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Precondition);
+    assert!(refusal.message.contains("r7-1 holds site a"), "{}", refusal.message);
+}
+
+#[test]
+fn overrides_take_a_role_a_reason_and_something_to_override() {
+    let mut town = Town::new(ACT, "w");
+    town.requirement = Answer::Fails("no".into());
+    town.votes = [Vote::Up; 2];
+    let waive = |rule: &str, reason: &str| vec![Override { rule: rule.into(), reason: reason.into() }];
+    let kind =
+        |town: &mut Town, by: &str, overrides| town.ask(by, start("x", overrides)).unwrap().unwrap_err().kind;
+    assert_eq!(kind(&mut town, "eve", waive("tcp.connect", "I must")), RefusalKind::Denied);
+    assert_eq!(kind(&mut town, "kim", waive("tcp.connect", " ")), RefusalKind::Invalid);
+    assert_eq!(kind(&mut town, "kim", waive("fence", "I know")), RefusalKind::Invalid);
+    assert!(town.ask("kim", start("x", waive("tcp.connect", "I know"))).unwrap().is_ok());
+    assert_eq!(town.ends(), [End::Succeeded]);
+}
+
+#[test]
+fn a_leader_in_the_site_that_is_left_hands_over() {
+    let mut town = Town::new(ACT, "a");
+    town.votes = [Vote::Up; 2];
+    town.pass(1_000);
+    town.ask("kim", start("leave", vec![])).unwrap().unwrap();
+    assert!(town.effects.contains(&Effect::HandOver));
+    assert!(
+        !town.effects.iter().any(|effect| matches!(effect, Effect::Append { .. })),
+        "before its first entry"
+    );
+}
