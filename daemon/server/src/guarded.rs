@@ -1,0 +1,121 @@
+//! Writes that only the leader of this very term can commit.
+//!
+//! Every one compares the leader key's create revision *and* its value, which holds the
+//! campaign's nonce: a restored store may repeat a revision, never a nonce. An unclear answer is
+//! settled by sending the same transaction again: if the first one was committed, the compare on
+//! what it wrote is lost, and what is found there bears our nonce.
+
+use crate::records::{self, LEADER, Leader};
+use crate::store::{Compare, Op, OpResult, RangeReply, Revision, Store, StoreError, Txn, TxnReply};
+use standfast_core::leadership::Term;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Pause before a write that did not go through is sent again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// The right to write of one term.
+#[derive(Clone)]
+pub struct Guarded {
+    store: Arc<dyn Store>,
+    key_revision: Revision,
+    leader: Vec<u8>,
+    nonce: String,
+    stopped: CancellationToken,
+}
+
+/// Why a guarded write was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// Somebody else leads. Final.
+    #[error("the leader key is not ours any more")]
+    Guard,
+    /// The term was ended meanwhile; whether it was made is for the next leader to read.
+    #[error("the term has ended")]
+    Stopped,
+    /// The store will never take it.
+    #[error(transparent)]
+    Refused(#[from] StoreError),
+}
+
+/// A guarded transaction whose guard held.
+pub enum Committed {
+    /// All compares held.
+    Written(TxnReply),
+    /// The leader key is ours, but another compare was lost; what the caller asked to see.
+    Compared(Vec<OpResult>),
+}
+
+impl Guarded {
+    /// For `term`, whose leader record is `leader`.
+    pub fn new(store: Arc<dyn Store>, term: &Term, leader: &Leader, stopped: CancellationToken) -> Self {
+        let nonce = term.nonce.clone();
+        Self { store, key_revision: term.key_revision, leader: records::encode(leader), nonce, stopped }
+    }
+
+    /// The campaign's nonce.
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// The store itself, for reads.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// A transaction with the guard in it.
+    pub fn txn(&self) -> Txn {
+        Txn::new()
+            .when(Compare::created(LEADER, self.key_revision))
+            .when(Compare::value(LEADER, self.leader.clone()))
+    }
+
+    /// Commits `txn`, made by [`Guarded::txn`]. When a compare is lost, `look` is read along.
+    /// Tries until it is settled or the term ends.
+    pub async fn commit(&self, txn: Txn, look: Vec<Op>) -> Result<Committed, Lost> {
+        let mut txn = txn.or_else(Op::get(LEADER));
+        txn.or_else.extend(look);
+        loop {
+            let sent = tokio::select! {
+                reply = self.store.txn(txn.clone()) => reply,
+                () = self.stopped.cancelled() => return Err(Lost::Stopped),
+            };
+            match sent {
+                Ok(reply) if reply.succeeded => return Ok(Committed::Written(reply)),
+                Ok(reply) => {
+                    let mut seen = reply.results.into_iter();
+                    return match seen.next() {
+                        Some(OpResult::Range(range)) if self.is_ours(&range) => {
+                            Ok(Committed::Compared(seen.collect()))
+                        }
+                        _ => Err(Lost::Guard),
+                    };
+                }
+                Err(error) if error.is_ambiguous() || error.is_transient() => {
+                    tracing::warn!(%error, "a guarded write is sent again");
+                    tokio::select! {
+                        () = tokio::time::sleep(AGAIN) => {}
+                        () = self.stopped.cancelled() => return Err(Lost::Stopped),
+                    }
+                }
+                Err(error) => return Err(Lost::Refused(error)),
+            }
+        }
+    }
+
+    fn is_ours(&self, range: &RangeReply) -> bool {
+        range.kvs.first().is_some_and(|kv| kv.create_revision == self.key_revision && kv.value == self.leader)
+    }
+
+    /// Commits `ops` under the guard alone.
+    pub async fn put(&self, ops: Vec<Op>) -> Result<(), Lost> {
+        let mut txn = self.txn();
+        txn.then = ops;
+        match self.commit(txn, Vec::new()).await? {
+            Committed::Written(_) => Ok(()),
+            // Nothing but the guard was compared, and it is ours: the answer was of the past.
+            Committed::Compared(_) => Err(Lost::Guard),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What stands in the store, and under which key.
+//!
+//! ```text
+//! leader                     who leads: hangs on the leader's lease
+//! epoch                      the fencing token, a decimal number
+//! judgement                  what the leader thinks of every site; rewritten with every beat
+//! members/ID                 a live member: hangs on its lease
+//! observations/ID            what it saw last
+//! bundle                     digest of the current bundle
+//! bundles/DIGEST/...         a bundle's files, chunked
+//! runs/ID                    head of a run: its state in short, rewritten with every entry
+//! journals/ID/NNNNNNNN       one entry of its journal
+//! plans/DIGEST/...           a frozen plan, chunked
+//! locks/site/ID, locks/service/ID    the live run that holds it
+//! asks/REQUEST               what a person wants; deleted with its answer
+//! answers/REQUEST            what came of it
+//! holds                      what is left of every hold-down
+//! refusals/SITE/GUARD        the last failover that this guard refused
+//! ```
+
+use crate::store::Revision;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use standfast_core::controller::{Ask, RefusalKind};
+use standfast_core::engine::Refusal;
+use standfast_core::ids::{Digest, Epoch, Identity, MemberId, PlaybookId, RunId, ServiceId, SiteId};
+use standfast_core::plan::Mode;
+use standfast_core::run::{Run, State};
+use standfast_core::time::Span;
+
+/// Key of the leader record.
+pub const LEADER: &str = "leader";
+/// Key of the epoch.
+pub const EPOCH: &str = "epoch";
+/// Key of the leader's judgement.
+pub const JUDGEMENT: &str = "judgement";
+/// Prefix of member records.
+pub const MEMBERS: &str = "members/";
+/// Prefix of observations.
+pub const OBSERVATIONS: &str = "observations/";
+/// Key of the current bundle's digest.
+pub const BUNDLE: &str = "bundle";
+/// Prefix of run heads.
+pub const RUNS: &str = "runs/";
+/// Prefix of requests.
+pub const ASKS: &str = "asks/";
+/// Prefix of answers.
+pub const ANSWERS: &str = "answers/";
+/// Key of the hold-downs.
+pub const HOLDS: &str = "holds";
+/// Prefix of refused failovers.
+pub const REFUSALS: &str = "refusals/";
+/// Prefix of locks.
+pub const LOCKS: &str = "locks/";
+
+/// Key of a member record.
+pub fn member(id: &MemberId) -> String {
+    format!("{MEMBERS}{id}")
+}
+
+/// Key of an observation.
+pub fn observation(id: &MemberId) -> String {
+    format!("{OBSERVATIONS}{id}")
+}
+
+/// Key of a run's head.
+pub fn run(id: &RunId) -> String {
+    format!("{RUNS}{id}")
+}
+
+/// Prefix of a run's journal.
+pub fn journal(id: &RunId) -> String {
+    format!("journals/{id}/")
+}
+
+/// Key of one journal entry.
+pub fn entry(id: &RunId, sequence: u64) -> String {
+    format!("journals/{id}/{sequence:08}")
+}
+
+/// Where a plan is kept.
+pub fn plan(digest: &Digest) -> String {
+    format!("plans/{digest}")
+}
+
+/// Where a bundle is kept.
+pub fn bundle(digest: &Digest) -> String {
+    format!("bundles/{digest}")
+}
+
+/// Key of a lock.
+pub fn lock(name: &str) -> String {
+    format!("{LOCKS}{name}")
+}
+
+/// Key of a request.
+pub fn ask(request: &str) -> String {
+    format!("{ASKS}{request}")
+}
+
+/// Key of an answer.
+pub fn answer(request: &str) -> String {
+    format!("{ANSWERS}{request}")
+}
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    /// The member.
+    pub member: MemberId,
+    /// Its site.
+    pub site: SiteId,
+    /// Its term.
+    pub epoch: Epoch,
+    /// Unique to this campaign.
+    pub nonce: String,
+    /// Where its gRPC interface is reached.
+    pub address: String,
+}
+
+/// A live member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub id: MemberId,
+    /// Its site.
+    pub site: SiteId,
+    /// Unique to this process.
+    pub boot_id: String,
+    /// Where its gRPC interface is reached.
+    pub address: String,
+    /// Its version.
+    pub version: String,
+    /// The digest of the bundle it has read.
+    pub bundle: Option<Digest>,
+}
+
+/// A run in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Its name.
+    pub id: RunId,
+    /// Where it stands.
+    pub state: State,
+    /// The playbook.
+    pub playbook: PlaybookId,
+    /// The site that is left.
+    pub from: SiteId,
+    /// The site that takes over.
+    pub to: SiteId,
+    /// Why.
+    pub mode: Mode,
+    /// The services that move.
+    pub services: Vec<ServiceId>,
+    /// The frozen plan.
+    pub plan: Digest,
+    /// Who or what started it.
+    pub started_by: Identity,
+    /// The last entry of its journal.
+    pub sequence: u64,
+    /// The term that wrote it.
+    pub epoch: Epoch,
+    /// The campaign that wrote it: settles what an unclear answer leaves open.
+    pub nonce: String,
+    /// Unix time of creation in milliseconds.
+    pub created_wall_ms: i64,
+    /// Time since creation.
+    pub elapsed: Span,
+    /// What people must decide.
+    pub waits_for: Vec<String>,
+    /// Steps that have ended, and all.
+    pub progress: (usize, usize),
+}
+
+impl Head {
+    /// The head of `run` as written by the campaign `nonce`.
+    pub fn of(run: &Run, nonce: &str) -> Self {
+        let request = &run.plan.request;
+        Self {
+            id: run.id.clone(),
+            state: run.state(),
+            playbook: request.playbook.clone(),
+            from: request.from.clone(),
+            to: request.to.clone(),
+            mode: request.mode,
+            services: run.plan.services.clone(),
+            plan: run.plan.digest(),
+            started_by: run.trigger.identity(),
+            sequence: run.sequence,
+            epoch: run.epoch,
+            nonce: nonce.to_owned(),
+            created_wall_ms: run.created_wall_ms,
+            elapsed: Span::ms(run.elapsed_ms),
+            waits_for: run.waits_for(),
+            progress: (run.steps.len() - run.open(), run.steps.len()),
+        }
+    }
+}
+
+/// A request as it waits for the leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The name in the certificate.
+    pub by: Identity,
+    /// What is wanted.
+    pub ask: Ask,
+    /// Unix time in milliseconds.
+    pub wall_ms: i64,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The run it concerns.
+    pub run: Option<RunId>,
+    /// Why it was not carried out.
+    pub refusal: Option<Refusal>,
+    /// Unix time in milliseconds.
+    pub wall_ms: i64,
+}
+
+impl Answered {
+    /// From the controller's answer.
+    pub fn new(answer: Result<Option<RunId>, Refusal>, wall_ms: i64) -> Self {
+        match answer {
+            Ok(run) => Self { run, refusal: None, wall_ms },
+            Err(refusal) => Self { run: None, refusal: Some(refusal), wall_ms },
+        }
+    }
+
+    /// Whether the caller's view was out of date.
+    pub fn is_stale(&self) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| refusal.kind == RefusalKind::Stale)
+    }
+}
+
+/// A record that cannot be read: written by a newer version, or damaged.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the record {key} (revision {revision}) cannot be read: {source}; is every member of the same version?"
+)]
+pub struct Unreadable {
+    key: String,
+    revision: Revision,
+    source: serde_json::Error,
+}
+
+/// A record as it is stored.
+pub fn encode<T: Serialize>(record: &T) -> Vec<u8> {
+    serde_json::to_vec(record).expect("records have only string keys")
+}
+
+/// A record as it was read.
+pub fn decode<T: DeserializeOwned>(kv: &crate::store::KeyValue) -> Result<T, Unreadable> {
+    serde_json::from_slice(&kv.value).map_err(|source| Unreadable {
+        key: kv.key.clone(),
+        revision: kv.mod_revision,
+        source,
+    })
+}
