@@ -27,6 +27,9 @@ use client::{Client, Tls};
 use exit::{Exit, Failure};
 use output::{Format, Output};
 
+use crate::pki::{PkiArgs, PkiError};
+use crate::supervise::SuperviseArgs;
+
 /// Where a member listens when nobody says otherwise.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:7766";
 
@@ -103,6 +106,17 @@ Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
     /// Who is there, and who leads
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Make and extend a private certificate authority
+    #[command(after_help = "\
+Examples:
+  standfast pki init --dir pki --member a1=a,10.1.0.2 --member b1=b,10.2.0.2,b1.example.net --client kim
+  standfast pki issue --dir pki --client lee
+
+Nothing is overwritten. Keep ca.key away from the members: it is needed only to issue more.")]
+    Pki(PkiArgs),
+    /// Run one command so that nothing of it outlives its deadline
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
     /// A completion script for your shell
     #[command(after_help = "Example:\n  standfast completion bash > /etc/bash_completion.d/standfast")]
     Completion {
@@ -133,6 +147,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
+    };
+    let cli = match cli.command {
+        // It has a runtime of its own, and must have no other children or threads.
+        Command::Supervise(args) => return args.run(),
+        _ => cli,
     };
     let mut output = Output::standard(cli.global.output);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -177,6 +196,13 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Site(command) => site::run(command, &mut client(10)?, output).await,
         Command::WhyNot(args) => site::why_not(args, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
+        Command::Pki(args) => {
+            let files = args.run().map_err(no_certificates)?;
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            output.data(&json!({"files": files}), |_, out| out.line(files.join("\n")))?;
+            Ok(Exit::Done)
+        }
+        Command::Supervise(_) => Err(Failure::usage("supervise needs a process of its own")),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "standfast", &mut script);
@@ -190,6 +216,15 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
     }
+}
+
+fn no_certificates(error: PkiError) -> Failure {
+    let exit = match &error {
+        PkiError::Twice { .. } | PkiError::Nothing => Exit::Usage,
+        PkiError::Exists { .. } | PkiError::NoAuthority { .. } | PkiError::Authority { .. } => Exit::Found,
+        PkiError::Write { .. } | PkiError::Make(_) => Exit::Failed,
+    };
+    Failure::new(exit, error.to_string())
 }
 
 /// A new request id: 128 random bits, in hexadecimal.

@@ -12,5 +12,6 @@ pub mod secrets;
 pub mod settings;
 pub mod shutdown;
 pub mod store;
+pub mod supervise;
 pub mod telemetry;
 pub mod tls;

@@ -11,8 +11,15 @@ use super::{Problem, SettingsError, reference};
 /// The prefix of variables that are settings.
 const PREFIX: &str = "STANDFAST_";
 
-/// Variables with that prefix that are no settings of a member.
-const NOT_SETTINGS: [&str; 2] = ["STANDFAST_CONFIG", "STANDFAST_SERVER"];
+/// Variables with that prefix that are no settings of a member: where the settings are, and
+/// what the command line's other commands read.
+const NOT_SETTINGS: [&str; 5] = [
+    "STANDFAST_CONFIG",
+    "STANDFAST_SERVER",
+    "STANDFAST_TLS_CA",
+    "STANDFAST_TLS_CERT",
+    "STANDFAST_TLS_KEY",
+];
 
 /// One layer: dotted keys, values, and where each was said.
 #[derive(Clone, Debug, Default)]
