@@ -12,8 +12,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use standfast_core::ids::Identity;
+use standfast_proto::reason;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::transport::{Certificate, ClientTlsConfig, Identity as Pair, ServerTlsConfig};
+use tonic_types::{ErrorDetails, StatusExt};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 pub use files::TlsError;
@@ -146,7 +148,11 @@ pub fn identify<T>(request: &tonic::Request<T>) -> Result<Identity, tonic::Statu
             _ => Err(IdentityError::Unknown),
         }
     };
-    identity.map_err(|error| tonic::Status::unauthenticated(format!("who are you? {error}")))
+    identity.map_err(|error| {
+        let info = ErrorDetails::with_error_info(reason::NO_CERTIFICATE, reason::DOMAIN, []);
+        let message = format!("who are you? {error}");
+        tonic::Status::with_error_details(tonic::Code::Unauthenticated, message, info)
+    })
 }
 
 /// The identity of a TLS peer, whose chain begins with its own certificate.

@@ -13,13 +13,8 @@ const PREFIX: &str = "STANDFAST_";
 
 /// Variables with that prefix that are no settings of a member: where the settings are, and
 /// what the command line's other commands read.
-const NOT_SETTINGS: [&str; 5] = [
-    "STANDFAST_CONFIG",
-    "STANDFAST_SERVER",
-    "STANDFAST_TLS_CA",
-    "STANDFAST_TLS_CERT",
-    "STANDFAST_TLS_KEY",
-];
+const NOT_SETTINGS: [&str; 5] =
+    ["STANDFAST_CONFIG", "STANDFAST_SERVER", "STANDFAST_TLS_CA", "STANDFAST_TLS_CERT", "STANDFAST_TLS_KEY"];
 
 /// One layer: dotted keys, values, and where each was said.
 #[derive(Clone, Debug, Default)]
