@@ -3,7 +3,7 @@
 pub mod code;
 mod render;
 
-use crate::source::{MAX_BYTES, Place, SourceFile, position};
+use crate::source::{Lines, MAX_BYTES, Place, SourceFile};
 use code::{Code, Severity};
 
 /// At most this many findings are shown; the rest are counted.
@@ -78,8 +78,11 @@ impl Finding {
     /// Suggests the name in `known` that looks most like `name`, or lists a few of them.
     pub fn did_you_mean<'a>(self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
+        // Comparing with thousands of names, thousands of times, would take longer than reading.
         let near = known
             .iter()
+            .filter(|candidate| candidate.len().abs_diff(name.len()) * 2 <= candidate.len().max(name.len()))
+            .take(200)
             .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), *candidate))
             .filter(|(likeness, _)| *likeness >= 0.5)
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
@@ -146,11 +149,12 @@ impl Findings {
             self.dropped += self.list.len() - MAX_SHOWN;
             self.list.truncate(MAX_SHOWN);
         }
+        let lines: Vec<_> = files.iter().map(|file| Lines::of(&file.text)).collect();
         for finding in &mut self.list {
             if let Some(at) = finding.at
-                && let Some(file) = files.get(at.file as usize)
+                && let Some(lines) = lines.get(at.file as usize)
             {
-                (finding.line, finding.column) = position(&file.text, at.start as usize);
+                (finding.line, finding.column) = lines.position(at.start as usize);
             }
         }
         self

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod explain;
 pub mod finding;
 pub mod fleet;
+mod graph;
 pub mod guard;
 pub mod ids;
 pub mod journal;

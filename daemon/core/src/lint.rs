@@ -21,7 +21,9 @@ pub(crate) fn lint(documents: &Documents, findings: &mut Findings) {
     fleet::lint(fleet, &playbooks, findings);
     if !documents.cut {
         references::lint(documents, fleet, &playbooks, findings);
-        bindings::lint(fleet, &playbooks, findings);
+        if fleet.sites.len() <= fleet::MAX_SITES {
+            bindings::lint(fleet, &playbooks, findings);
+        }
     }
 }
 

@@ -8,6 +8,10 @@ use crate::source::{Place, Spanned};
 use crate::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// More steps than this in one playbook are refused: what waits for what may grow with the
+/// square.
+pub const MAX_STEPS: usize = 2_000;
+
 /// A playbook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Playbook {
@@ -105,6 +109,9 @@ impl Playbook {
     pub fn build(root: &Object, findings: &mut Findings) -> Self {
         let mut broken = BTreeSet::new();
         let id = root.spanned_text("playbook").unwrap_or_else(|| Spanned::new(String::new(), root.at));
+        let mut steps: Vec<Entry> =
+            objects(root, "steps").filter_map(|step| entry(step, findings, &mut broken)).collect();
+        limit(&mut steps, findings);
         Self {
             id: Spanned::new(id.value.into(), id.at),
             title: root.text("title").unwrap_or_default().to_owned(),
@@ -119,7 +126,7 @@ impl Playbook {
                 })
                 .collect(),
             require: objects(root, "require").filter_map(require).collect(),
-            steps: objects(root, "steps").filter_map(|step| entry(step, findings, &mut broken)).collect(),
+            steps,
             broken,
         }
     }
@@ -137,6 +144,31 @@ impl Step {
     /// Whether it runs in this mode.
     pub fn runs_in(&self, mode: Mode) -> bool {
         self.modes.is_empty() || self.modes.contains(&mode)
+    }
+}
+
+/// Reports and drops what is too much.
+fn limit(steps: &mut Vec<Entry>, findings: &mut Findings) {
+    let mut count = 0;
+    let fits = steps.iter().take_while(|entry| {
+        count += match entry {
+            Entry::Step(_) => 1,
+            Entry::Parallel { steps, .. } => steps.len(),
+        };
+        count <= MAX_STEPS
+    });
+    let kept = fits.count();
+    if let Some(first) = steps.get(kept) {
+        let at = match first {
+            Entry::Step(step) => step.id.at,
+            Entry::Parallel { id, .. } => id.at,
+        };
+        findings.push(Finding::new(
+            code::TOO_LARGE,
+            at,
+            format!("more than {MAX_STEPS} steps in one playbook"),
+        ));
+        steps.truncate(kept);
     }
 }
 

@@ -29,7 +29,8 @@ impl SourceFile {
         }
         String::from_utf8(bytes).map(|text| Self { name: name.clone(), text }).map_err(|error| {
             let offset = error.utf8_error().valid_up_to();
-            let (line, column) = position(&String::from_utf8_lossy(&error.as_bytes()[..offset]), offset);
+            let (line, column) =
+                Lines::of(&String::from_utf8_lossy(&error.as_bytes()[..offset])).position(offset);
             let mut finding = Finding::new(
                 code::SYNTAX,
                 None,
@@ -68,15 +69,30 @@ impl<T> Spanned<T> {
     }
 }
 
-/// Line and column of a byte, both from 1; the column counts characters.
-pub fn position(text: &str, byte: usize) -> (usize, usize) {
-    let mut byte = byte.min(text.len());
-    while !text.is_char_boundary(byte) {
-        byte -= 1;
+/// Where the lines of a text begin.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// Of a text.
+    pub fn of(text: &'a str) -> Self {
+        let after = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { text, starts: std::iter::once(0).chain(after).collect() }
     }
-    let before = &text[..byte];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+
+    /// Line and column of a byte, both from 1; the column counts characters.
+    pub fn position(&self, byte: usize) -> (usize, usize) {
+        let mut byte = byte.min(self.text.len());
+        while !self.text.is_char_boundary(byte) {
+            byte -= 1;
+        }
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, self.text[start..byte].chars().count() + 1)
+    }
 }
 
 #[cfg(test)]
@@ -86,11 +102,12 @@ mod tests {
     #[test]
     fn positions_count_lines_and_characters() {
         let text = "a\nbü c\n";
-        assert_eq!(position(text, 0), (1, 1));
-        assert_eq!(position(text, 3), (2, 2));
-        assert_eq!(position(text, 4), (2, 2), "inside a character is at it");
-        assert_eq!(position(text, 6), (2, 4));
-        assert_eq!(position(text, 99), (3, 1));
+        let position = |byte| Lines::of(text).position(byte);
+        assert_eq!(position(0), (1, 1));
+        assert_eq!(position(3), (2, 2));
+        assert_eq!(position(4), (2, 2), "inside a character is at it");
+        assert_eq!(position(6), (2, 4));
+        assert_eq!(position(99), (3, 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The order of steps: a list runs from top to bottom, `parallel` and `needs` relax it.
 
+use crate::graph;
 use crate::plan::Mode;
 use crate::playbook::{Entry, Playbook, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +68,7 @@ impl Graph {
     /// bottom. What a step that does not run waits for, is waited for in its place. `Err`: a
     /// cycle, as indices, the first one repeated at its end.
     pub fn ordered(&self, flat: &[&Step], mode: Mode) -> Result<Vec<Ordered>, Vec<usize>> {
-        let sorted = self.sorted()?;
+        let sorted = graph::sorted(&self.needs)?;
         let mut place = vec![None; self.needs.len()];
         let mut instead: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.needs.len()];
         let mut order: Vec<Ordered> = Vec::new();
@@ -89,52 +90,5 @@ impl Graph {
             }
         }
         Ok(order)
-    }
-
-    /// All steps in an order that respects what they wait for, the topmost first.
-    fn sorted(&self) -> Result<Vec<usize>, Vec<usize>> {
-        let mut waiting: Vec<usize> = self.needs.iter().map(BTreeSet::len).collect();
-        let mut followers: Vec<Vec<usize>> = vec![Vec::new(); self.needs.len()];
-        for (step, needs) in self.needs.iter().enumerate() {
-            for &need in needs {
-                followers[need].push(step);
-            }
-        }
-        let mut ready: BTreeSet<usize> = (0..waiting.len()).filter(|&step| waiting[step] == 0).collect();
-        let mut sorted = Vec::with_capacity(waiting.len());
-        while let Some(step) = ready.pop_first() {
-            sorted.push(step);
-            for &follower in &followers[step] {
-                waiting[follower] -= 1;
-                if waiting[follower] == 0 {
-                    ready.insert(follower);
-                }
-            }
-        }
-        match (0..waiting.len()).find(|&step| waiting[step] > 0) {
-            None => Ok(sorted),
-            Some(start) => Err(self.cycle(start, &waiting)),
-        }
-    }
-
-    /// Walks back from a step that never becomes ready; each such step waits for another.
-    fn cycle(&self, start: usize, waiting: &[usize]) -> Vec<usize> {
-        let mut path = vec![start];
-        let mut seen = BTreeMap::from([(start, 0)]);
-        loop {
-            let last = path[path.len() - 1];
-            let Some(&next) = self.needs[last].iter().find(|&&need| waiting[need] > 0) else {
-                return path;
-            };
-            if let Some(&first) = seen.get(&next) {
-                path.push(next);
-                // From waiting-for to what runs first: read it in the order of running.
-                let mut cycle = path.split_off(first);
-                cycle.reverse();
-                return cycle;
-            }
-            seen.insert(next, path.len());
-            path.push(next);
-        }
     }
 }

@@ -5,6 +5,7 @@ use crate::check::RecordType;
 use crate::decode::Call;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::{Body, Dns, Fleet, OnLoss};
+use crate::graph;
 use crate::ids::{ServiceId, SiteId};
 use crate::plan::Mode;
 use crate::playbook::Playbook;
@@ -12,6 +13,9 @@ use crate::rules::{Automation, Role};
 use crate::source::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Every playbook is bound for pairs of sites, so their number is bounded.
+pub(super) const MAX_SITES: usize = 32;
 
 pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
     timing(fleet, findings);
@@ -39,6 +43,9 @@ fn timing(fleet: &Fleet, findings: &mut Findings) {
 }
 
 fn sites(fleet: &Fleet, findings: &mut Findings) {
+    if let Some(site) = fleet.sites.values().nth(MAX_SITES) {
+        findings.push(Finding::new(code::TOO_LARGE, site.at, format!("more than {MAX_SITES} sites")));
+    }
     if fleet.sites.len() + fleet.broken.len() < 3 && !fleet.single_observer {
         let message =
             format!("{} sites: a majority that survives the loss of one needs three", fleet.sites.len());
@@ -103,7 +110,7 @@ fn one_kind(at: Place, message: String) -> Finding {
 }
 
 fn services(fleet: &Fleet, findings: &mut Findings) {
-    for (id, service) in &fleet.services {
+    for service in fleet.services.values() {
         if let Some(resource) = &service.resource {
             let (name, at) = (resource.value.as_str(), resource.at);
             if !fleet.resources.contains_key(name) && !fleet.broken.contains(name) {
@@ -112,32 +119,20 @@ fn services(fleet: &Fleet, findings: &mut Findings) {
                 findings.push(Finding::new(code::UNKNOWN_RESOURCE, at, message).did_you_mean(name, known));
             }
         }
-        if let Some(cycle) = service_cycle(fleet, id) {
-            let names = cycle.iter().map(|id| id.as_str().to_owned());
-            let message = format!("the service {} needs itself", quoted(id.as_str()));
-            findings.push(Finding::new(code::CYCLE, service.at, message).path(names));
-        }
     }
-}
-
-/// The way from a service back to itself, reported at the first of its services only.
-fn service_cycle<'a>(fleet: &'a Fleet, start: &'a ServiceId) -> Option<Vec<&'a ServiceId>> {
-    let mut seen = BTreeSet::new();
-    let mut paths = vec![vec![start]];
-    while let Some(path) = paths.pop() {
-        let needs = path.last().and_then(|id| fleet.services.get(*id)).map(|service| &service.needs);
-        for need in needs.into_iter().flatten() {
-            let mut path = path.clone();
-            path.push(&need.value);
-            if need.value == *start {
-                return (path.iter().min() == Some(&start)).then_some(path);
-            }
-            if seen.insert(&need.value) {
-                paths.push(path);
-            }
-        }
+    let ids: Vec<&ServiceId> = fleet.services.keys().collect();
+    let places: BTreeMap<&ServiceId, usize> =
+        ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    let needs: Vec<BTreeSet<usize>> = fleet
+        .services
+        .values()
+        .map(|service| service.needs.iter().filter_map(|need| places.get(&need.value).copied()).collect())
+        .collect();
+    if let Err(cycle) = graph::sorted(&needs) {
+        let at = cycle.first().and_then(|&place| fleet.services.get(ids[place])).map(|service| service.at);
+        let path = cycle.into_iter().map(|place| ids[place].to_string());
+        findings.push(Finding::new(code::CYCLE, at, "these services need each other").path(path));
     }
-    None
 }
 
 fn resources(fleet: &Fleet, findings: &mut Findings) {
@@ -216,7 +211,7 @@ fn on_loss(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut 
                         .help("add `emergency` to its modes"),
                 );
             }
-            if entry.site.value != entry.to.value {
+            if entry.site.value != entry.to.value && fleet.sites.contains_key(&entry.to.value) {
                 for why in destination(fleet, playbook, site, &entry.to.value) {
                     findings.push(Finding::new(code::DESTINATION, entry.to.at, why));
                 }

@@ -2,11 +2,12 @@
 
 use crate::bundle::{Document, Documents};
 use crate::decode::{Reference, Target};
-use crate::finding::code::{self, Code};
+use crate::finding::code;
 use crate::finding::{Finding, Findings, quoted};
 use crate::fleet::Fleet;
 use crate::playbook::Playbook;
 use crate::schema::ResourceKind;
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 pub(super) fn lint(
@@ -32,43 +33,38 @@ pub(super) fn lint(
             if fleet.broken.contains(name) {
                 continue;
             }
-            findings.extend(match reference.target {
-                Target::Site => {
-                    unknown(reference, code::UNKNOWN_SITE, "site", fleet.sites.keys().map(|k| k.as_str()))
+            let (code, what, known): (_, _, Names<'_>) = match reference.target {
+                Target::Site => (code::UNKNOWN_SITE, "site", (&fleet.sites).into()),
+                Target::Service => (code::UNKNOWN_SERVICE, "service", (&fleet.services).into()),
+                Target::Role => (code::UNKNOWN_ROLE, "role", (&fleet.roles).into()),
+                Target::Playbook => (code::UNKNOWN_PLAYBOOK, "playbook", playbooks.into()),
+                Target::Input => (code::UNKNOWN_INPUT, "input", (&inputs).into()),
+                Target::Resource(kind) => {
+                    findings.extend(resource(fleet, reference, kind));
+                    continue;
                 }
-                Target::Service => unknown(
-                    reference,
-                    code::UNKNOWN_SERVICE,
-                    "service",
-                    fleet.services.keys().map(|k| k.as_str()),
-                ),
-                Target::Role => {
-                    unknown(reference, code::UNKNOWN_ROLE, "role", fleet.roles.keys().map(String::as_str))
-                }
-                Target::Playbook => {
-                    unknown(reference, code::UNKNOWN_PLAYBOOK, "playbook", playbooks.keys().copied())
-                }
-                Target::Input => unknown(reference, code::UNKNOWN_INPUT, "input", inputs.keys().copied()),
-                Target::Resource(kind) => resource(fleet, reference, kind),
-            });
+            };
+            if !(known.has)(name) {
+                let message = format!("there is no {what} {}", quoted(name));
+                findings.push(Finding::new(code, reference.at, message).did_you_mean(name, (known.all)()));
+            }
         }
     }
 }
 
-fn unknown<'a>(
-    reference: &Reference,
-    code: Code,
-    what: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-) -> Option<Finding> {
-    let name = reference.name.as_str();
-    if known.clone().any(|known| known == name) {
-        return None;
+/// The names of one kind, to look up and to list.
+struct Names<'a> {
+    has: Box<dyn Fn(&str) -> bool + 'a>,
+    all: Box<dyn Fn() -> Vec<&'a str> + 'a>,
+}
+
+impl<'a, K: Ord + Borrow<str>, V> From<&'a BTreeMap<K, V>> for Names<'a> {
+    fn from(map: &'a BTreeMap<K, V>) -> Self {
+        Self {
+            has: Box::new(|name| map.contains_key(name)),
+            all: Box::new(|| map.keys().map(Borrow::borrow).collect()),
+        }
     }
-    Some(
-        Finding::new(code, reference.at, format!("there is no {what} {}", quoted(name)))
-            .did_you_mean(name, known),
-    )
 }
 
 fn resource(fleet: &Fleet, reference: &Reference, kind: ResourceKind) -> Option<Finding> {

@@ -2,6 +2,7 @@
 
 use crate::bind::bind;
 use crate::bundle::Bundle;
+use crate::finding::Findings;
 use crate::plan::{Mode, Request};
 use crate::source::SourceFile;
 use insta::assert_snapshot;
@@ -54,4 +55,215 @@ fn findings_look_like_those_of_rustc() {
     let files =
         with("postgres.promote: {cluster: orders, at: $to}", "postgres.promote: {cluster: order, at: b}");
     assert_snapshot!(text(files));
+}
+
+/// Ids with their lines, in the order of the files.
+fn found(files: Vec<SourceFile>) -> Vec<String> {
+    let (_, findings) = Bundle::load(files);
+    findings.iter().map(|f| format!("{} {}:{}", f.code.id, f.file, f.line)).collect()
+}
+
+/// Everything wrong in both files comes at once, in order of place.
+#[test]
+fn all_findings_of_all_files_come_at_once() {
+    let fleet = FLEET
+        .replace("role: standby", "role: standbye")
+        .replace("rto: 10m", "rto: 10")
+        .replace("to: b}", "to: c}")
+        .replace("needs: [shop-db, deploy-tool]", "needs: [shop-db, deploy-tools]")
+        .replace("automation: advise", "automatn: advise");
+    let shop = SHOP
+        .replace("endpoint: shop-web, at: $to", "endpoint: shop-weg, at: \"web-$to\"")
+        .replace("override: incident-commander", "override: commander")
+        .replace("traffic.drain", "trafic.drain")
+        .replace("attempts: 1", "attempts: 0")
+        .replace("id: name", "id: promote");
+    let files = vec![SourceFile::new("shop.yaml", shop), SourceFile::new("fleet.yaml", fleet)];
+    let (bundle, findings) = Bundle::load(files.clone());
+    assert!(bundle.is_none());
+    let mut sorted = files;
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_snapshot!(findings.to_text(&sorted, false));
+    assert_snapshot!(serde_json::to_string_pretty(&findings.to_json()["findings"][0]).unwrap());
+}
+
+#[test]
+fn needs_and_parallel_relax_the_order() {
+    let steps = "
+steps:
+  - id: one
+    wait.until: {all: [{tcp.connect: {endpoint: shop-web, at: $to}}]}
+  - id: both
+    parallel:
+      - id: left
+        dns.set: {record: shop-name, to: $to}
+      - id: right
+        modes: [drill]
+        http.request: {endpoint: deploy-tool, at: $to}
+  - id: after
+    traffic.shift: {route: front, to: $to}
+  - id: early
+    needs: [one]
+    approval.ask: {role: incident-commander, message: Go?}
+  - id: last
+    needs: [both, early]
+    approval.ask: {role: incident-commander, message: Done?}
+";
+    let shop = SHOP.split("\nsteps:").next().unwrap().to_owned() + steps;
+    let (bundle, findings) =
+        Bundle::load(vec![SourceFile::new("fleet.yaml", FLEET), SourceFile::new("shop.yaml", shop)]);
+    assert!(findings.is_empty(), "{findings:?}");
+    let bundle = bundle.unwrap();
+    let needs = |mode| {
+        let plan = bind(&bundle, &Request { mode, ..emergency() }).unwrap();
+        plan.steps.iter().map(|step| (step.id.to_string(), step.needs.clone())).collect::<Vec<_>>()
+    };
+    let step = |id: &str, needs: &[usize]| (id.to_owned(), needs.to_vec());
+    assert_eq!(
+        needs(Mode::Drill),
+        [
+            step("one", &[]),
+            step("left", &[0]),
+            step("right", &[0]),
+            step("after", &[1, 2]),
+            step("early", &[0]),
+            step("last", &[1, 2, 4])
+        ]
+    );
+    // What a step that does not run waits for, is waited for in its place.
+    assert_eq!(
+        needs(Mode::Emergency),
+        [
+            step("one", &[]),
+            step("left", &[0]),
+            step("after", &[0, 1]),
+            step("early", &[0]),
+            step("last", &[0, 1, 3])
+        ]
+    );
+}
+
+#[test]
+fn requests_that_do_not_fit_are_refused_with_every_reason() {
+    let (bundle, _) = Bundle::load(with("shop", "shop"));
+    let bundle = bundle.unwrap();
+    let why = |request: Request| -> Vec<String> {
+        let findings = bind(&bundle, &request).unwrap_err();
+        findings.iter().map(|f| format!("{}: {}", f.code.id, f.message)).collect()
+    };
+    assert_eq!(
+        why(Request { playbook: "shpo".into(), ..emergency() }),
+        ["SF050: there is no playbook `shpo`"]
+    );
+    let inputs = BTreeMap::from([("version".to_owned(), "1".to_owned())]);
+    assert_eq!(
+        why(Request { from: "x".into(), to: "x".into(), mode: Mode::Planned, inputs, ..emergency() }),
+        [
+            "SF050: from and to are both `x`",
+            "SF050: the playbook `shop` has no input `version`",
+            "SF050: the playbook `shop` is not for mode `planned`, only for emergency, drill",
+            "SF050: there is no site `x`",
+        ]
+    );
+    assert_eq!(
+        why(Request { to: "w".into(), ..emergency() }),
+        ["SF050: the service `shop` does not run in site `w`"]
+    );
+}
+
+#[test]
+fn inputs_are_read_as_the_type_of_their_place() {
+    let files = with(
+        "modes: [emergency, drill]",
+        "modes: [emergency, drill]\ninputs: {hold: {doc: how long}, path: {default: /start/shop}}",
+    );
+    let text =
+        files[1].text.replace("hold: 10s", "hold: $inputs.hold").replace("/start/shop}\n", "$inputs.path}\n");
+    let (bundle, findings) = Bundle::load(vec![files[0].clone(), SourceFile::new("shop.yaml", text)]);
+    assert!(findings.is_empty(), "{findings:?}");
+    let bundle = bundle.unwrap();
+    let with = |hold: Option<&str>| {
+        let inputs = hold.map(|hold| ("hold".to_owned(), hold.to_owned())).into_iter().collect();
+        bind(&bundle, &Request { inputs, ..emergency() })
+    };
+    let messages = |findings: Findings| findings.iter().map(|f| f.message.clone()).collect::<Vec<_>>();
+    assert_eq!(messages(with(None).unwrap_err()), ["the input `hold` must be given"]);
+    assert_eq!(
+        messages(with(Some("5")).unwrap_err()),
+        ["the input `hold`: not a duration: `5` has no unit: write `5s` or `5ms`"]
+    );
+    let plan = with(Some("7s")).unwrap();
+    assert_eq!(plan.request.inputs["path"], "/start/shop");
+    assert_eq!(plan.steps[5].timeout, crate::time::Span::secs(30 + 4 * 7));
+}
+
+#[test]
+fn proofs_that_a_site_cannot_give_are_left_out_of_the_plan() {
+    let (bundle, _) = Bundle::load(with("shop", "shop"));
+    let bundle = bundle.unwrap();
+    let proofs = |from: &str, to: &str| {
+        let request = Request { from: from.into(), to: to.into(), ..emergency() };
+        let plan = serde_json::to_value(bind(&bundle, &request).unwrap()).unwrap();
+        let any_of = plan["steps"][2]["action"]["any_of"].as_array().unwrap().clone();
+        any_of.iter().map(|proof| proof["proof"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(proofs("a", "b"), ["site_lease_expired", "power_off", "writes_refused"]);
+    assert_eq!(proofs("b", "a"), ["site_lease_expired", "writes_refused"]);
+}
+
+/// A fence that can be passed over is none, and one in another mode neither.
+#[test]
+fn a_promotion_is_fenced_in_every_mode_it_runs_in() {
+    let fence = "fence.prove: {site: $from, any_of: [site_lease_expired, power_off, writes_refused]}";
+    for weak in ["on_failure: continue", "unreachable: skip", "modes: [drill]"] {
+        assert_eq!(found(with(fence, &format!("{fence}\n    {weak}"))), ["SF032 shop.yaml:29"], "{weak}");
+    }
+    let wrong_site = fence.replace("$from", "$to");
+    assert_eq!(found(with(fence, &wrong_site)), ["SF032 shop.yaml:28"]);
+}
+
+/// What is broken is reported once, not again by all who point at it.
+#[test]
+fn one_mistake_is_one_finding() {
+    assert_eq!(found(with("backend: web", "backedn: web")), ["SF006 fleet.yaml:44", "SF005 fleet.yaml:45"]);
+    assert_eq!(found(with("fence.prove", "fence.proof")), ["SF011 shop.yaml:24"]);
+    assert_eq!(found(with("  w: {role: witness", "  w: {role: witnes")), ["SF008 fleet.yaml:7"]);
+    assert_eq!(found(with("attempts: 1", "attempts: one")), ["SF007 shop.yaml:30"]);
+}
+
+/// What was finished before a syntax error is still checked.
+#[test]
+fn a_syntax_error_does_not_hide_what_stands_before_it() {
+    let files = with("path: /start/shop}", "pth: /start/shop}");
+    let text = files[1].text.replace("[5, 25, 50, 100]", "[5, 25, 50, 100");
+    let files = vec![files[0].clone(), SourceFile::new("shop.yaml", text)];
+    let ids = found(files);
+    assert!(ids.contains(&"SF005 shop.yaml:14".to_owned()), "{ids:?}");
+    assert!(ids.iter().any(|id| id.starts_with("SF001 shop.yaml")), "{ids:?}");
+    assert_eq!(ids.len(), 2, "nothing is called missing: {ids:?}");
+}
+
+#[test]
+fn the_digest_is_of_names_and_texts_in_any_order() {
+    let digest = |files: Vec<SourceFile>| Bundle::load(files).0.unwrap().digest;
+    let files = with("shop", "shop");
+    let turned: Vec<_> = files.iter().rev().cloned().collect();
+    assert_eq!(digest(files.clone()), digest(turned));
+    assert_ne!(digest(files), digest(with("hold: 10s", "hold: 11s")));
+}
+
+#[test]
+fn rules_are_what_the_fleet_says() {
+    let (bundle, _) = Bundle::load(with("shop", "shop"));
+    let rules = bundle.unwrap().rules();
+    assert_eq!(rules.canaries, 3);
+    assert_eq!(rules.on_loss(&"a".into()).unwrap().to, "b".into());
+    assert!(rules.has_role(&"kim".into(), "incident-commander"));
+    let probes: Vec<_> =
+        rules.probes[&crate::ids::SiteId::new("b")].iter().map(|p| p.check.to_string()).collect();
+    assert_eq!(
+        probes,
+        ["http.get https://deploy.b.example.net/ is 200", "postgres.role orders in b is standby"]
+    );
+    assert_eq!(rules.services.keys().map(|site| site.as_str()).collect::<Vec<_>>(), ["a"]);
 }
