@@ -17,6 +17,7 @@ pub mod member;
 pub mod output;
 pub mod plan;
 pub mod run;
+pub mod screen;
 pub mod site;
 pub mod status;
 pub mod view;
@@ -153,7 +154,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Supervise(args) => return args.run(),
         _ => cli,
     };
-    let mut output = Output::standard(cli.global.output);
+    let mut output = Output::standard();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&mut output, &no_runtime(&error)).into(),
@@ -180,6 +181,7 @@ fn fail(output: &mut Output, failure: &Failure) -> Exit {
 /// Runs one command.
 pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
+    output.format = global.output;
     let client = |default: u64| {
         let tls = Tls { ca: global.tls_ca, cert: global.tls_cert, key: global.tls_key };
         let timeout = global.timeout.unwrap_or(Duration::from_secs(default));

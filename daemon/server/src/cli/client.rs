@@ -112,30 +112,21 @@ impl Client {
         Err(last.expect("at least one member was asked"))
     }
 
-    /// Opens a stream; `silent` are the members not to ask. The answer has the member's index.
+    /// Opens a stream; `silent` are the members not to ask. Answers the member that was asked, and
+    /// what it said; fails when there was none to ask.
     pub async fn open<Q, A, F>(
         &mut self,
         request: Q,
         silent: &[usize],
         send: impl FnOnce(Channel, Request<Q>) -> F,
-    ) -> Result<(usize, A), Failure>
+    ) -> Result<(usize, Result<A, Status>), Failure>
     where
         F: Future<Output = Result<Response<A>, Status>>,
     {
         let (index, channel) = self.connect(silent).await?;
         let opened = tokio::time::timeout(self.timeout, send(channel, Request::new(request))).await;
-        match opened {
-            Ok(Ok(stream)) => Ok((index, stream.into_inner())),
-            Ok(Err(status)) => {
-                self.connected = None;
-                Err(status.into())
-            }
-            Err(_) => {
-                self.connected = None;
-                let address = &self.members[index].address;
-                Err(Failure::new(Exit::Unreachable, format!("{address} did not answer")))
-            }
-        }
+        let opened = opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
+        Ok((index, opened.map(Response::into_inner)))
     }
 
     /// The address of a member, for people.
@@ -259,6 +250,7 @@ impl Tls {
                     .hint("give --tls-ca, --tls-cert and --tls-key"));
             }
         };
+        crate::tls::install_provider();
         let read = |path: &PathBuf| {
             fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
         };

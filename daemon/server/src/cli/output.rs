@@ -36,6 +36,11 @@ impl Stream {
         Self { writer: Box::new(writer), color: false, size: None }
     }
 
+    /// A terminal of so many columns and rows.
+    pub fn terminal(writer: impl Write + Send + 'static, columns: u16, rows: u16) -> Self {
+        Self { writer: Box::new(writer), color: true, size: Some((columns, rows)) }
+    }
+
     fn standard<S>(stream: S) -> Self
     where
         S: Write + Send + IsTerminal + rustix::fd::AsFd + 'static,
@@ -91,9 +96,14 @@ pub struct Output {
 }
 
 impl Output {
+    /// Two streams, and data for people.
+    pub fn new(out: Stream, err: Stream) -> Self {
+        Self { out, err, format: Format::Table }
+    }
+
     /// The streams of this process.
-    pub fn standard(format: Format) -> Self {
-        Self { out: Stream::standard(io::stdout()), err: Stream::standard(io::stderr()), format }
+    pub fn standard() -> Self {
+        Self::new(Stream::standard(io::stdout()), Stream::standard(io::stderr()))
     }
 
     /// Writes `value`: as `table` says for people, otherwise as its own JSON mapping.

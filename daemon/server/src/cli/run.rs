@@ -18,8 +18,9 @@ use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::human;
 use super::output::{Output, Rows, Stream, Tone, plain};
+use super::screen::{self, To};
 use super::view::{exit_of, has_ended};
-use super::watch::{self, To};
+use super::watch;
 use super::{request_id, uncertain};
 
 /// Sends a request of the service Runs: its method, then the request.
@@ -130,7 +131,7 @@ async fn list(args: ListArgs, client: &mut Client, output: &mut Output) -> Resul
         let headings = ["RUN", "STATE", "SITES", "MODE", "STEPS", "AGE", "REASON"];
         let mut rows = Rows::new(out, &headings);
         for run in &runs.runs {
-            rows.row(watch::run_row(run, now));
+            rows.row(screen::run_row(run, now));
         }
         rows.write(out)
     })?;
@@ -214,7 +215,7 @@ pub fn show(run: &Run, out: &mut Stream) -> Result<(), Failure> {
     for step in &run.steps {
         rows.row([
             plain(step.id.clone()),
-            watch::step_cell(step.state(), step.waits_for_approval),
+            screen::step_cell(step.state(), step.waits_for_approval),
             plain(human::ago(step.state_since.as_ref(), now)),
             plain(format!("{}/{}", step.attempt, step.attempts)),
             plain(step.action.clone()),

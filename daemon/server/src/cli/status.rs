@@ -8,7 +8,7 @@ use standfast_proto::v1::{AutomationLevel, ClusterStatus, GetStatusRequest, Wait
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Rows, Stream};
-use super::{human, member, site, watch};
+use super::{human, member, screen, site};
 
 /// `standfast status`
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ fn show(status: &ClusterStatus, out: &mut Stream) -> Result<(), Failure> {
         let headings = ["RUN", "STATE", "SITES", "MODE", "STEPS", "AGE", "REASON"];
         let mut rows = Rows::new(out, &headings);
         for run in &status.active_runs {
-            rows.row(watch::run_row(run, now));
+            rows.row(screen::run_row(run, now));
         }
         rows.write(out)?;
     }

@@ -8,8 +8,9 @@ use super::{next_commands, one_line, show};
 use crate::cli::client::Client;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::screen::To;
 use crate::cli::view::exit_of;
-use crate::cli::watch::{self, To};
+use crate::cli::watch;
 use crate::cli::{human, plan, request_id, uncertain};
 
 /// Starts a run, or shows what that would do.
