@@ -5,6 +5,8 @@ pub mod client;
 pub mod clock;
 pub mod condition;
 pub mod guarded;
+pub mod health;
+pub mod http;
 pub mod metrics;
 pub mod pki;
 pub mod records;
