@@ -13,6 +13,7 @@ pub mod tcp;
 
 use crate::client::{self, Error};
 use crate::secrets::Secrets;
+use crate::supervise::Supervisor;
 use standfast_core::check::{Answer, Check, Role};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,13 +34,15 @@ pub struct Env {
     pub source: Option<IpAddr>,
     /// One client for all HTTP: no redirects, one connection a request.
     pub http: reqwest::Client,
+    /// What commands are run under.
+    pub supervisor: Supervisor,
 }
 
 impl Env {
     /// With nothing sampled yet.
     pub fn new(secrets: Secrets, source: Option<IpAddr>) -> Result<Self, Error> {
         let http = client::http::client(source)?;
-        Ok(Self { secrets, clusters: Arc::default(), source, http })
+        Ok(Self { secrets, clusters: Arc::default(), source, http, supervisor: Supervisor::default() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Server.
 
+pub mod action;
 pub mod cli;
 pub mod client;
 pub mod clock;

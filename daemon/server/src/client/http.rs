@@ -10,6 +10,12 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// A client whose connections leave from `source`.
 pub fn client(source: Option<IpAddr>) -> Result<reqwest::Client, Error> {
+    // On a machine that trusts no authority at all, only https fails, each time it is asked.
+    let built = builder(source).build().or_else(|_| builder(source).tls_certs_only([]).build());
+    built.map_err(|error| Error::Ours(format!("the HTTP client cannot be made: {}", root(&error))))
+}
+
+fn builder(source: Option<IpAddr>) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .local_address(source)
         .connect_timeout(CONNECT)
@@ -18,8 +24,6 @@ pub fn client(source: Option<IpAddr>) -> Result<reqwest::Client, Error> {
         .no_proxy()
         .pool_max_idle_per_host(0)
         .user_agent(concat!("standfast/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::Ours(format!("the HTTP client cannot be made: {}", root(&error))))
 }
 
 /// How far a request to `url` came. The URL is shown without credentials and query.
@@ -46,6 +50,38 @@ pub fn shown(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A server that shows a certificate nobody vouches for, to one caller.
+    async fn stranger() -> std::net::SocketAddr {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let ring = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let _ = acceptor.accept(stream).await;
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_vouches_for_is_refused() {
+        let url = format!("https://{}/", stranger().await);
+        let error = client(None).unwrap().get(&url).send().await.unwrap_err();
+        let error = classify(&url, error);
+        assert!(
+            matches!(&error, Error::Unreachable(text) if text.contains("certificate")),
+            "nothing was sent, and the certificate is named: {error:?}"
+        );
+    }
 
     #[test]
     fn a_url_is_shown_without_what_may_be_secret() {

@@ -13,6 +13,8 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 use tokio_util::task::AbortOnDropHandle;
 
 const PORT: u16 = 5432;
+/// What the library says when it is asked for a password and has none.
+const NO_PASSWORD: &str = "password missing";
 
 /// An open session. Dropping it closes the connection, also in the middle of a query.
 pub struct Session {
@@ -90,7 +92,15 @@ pub async fn connect(
     }
     let stream = open(&config, &name, source, deadline).await?;
     // To log in changes nothing, so silence here leaves the server as unreached as before.
-    let login = async { config.connect_raw(stream, NoTls).await.map_err(|e| login_error(&name, &e)) };
+    let login = async {
+        let opened = config.connect_raw(stream, NoTls).await;
+        opened.map_err(|error| match error.as_db_error() {
+            None if config.get_password().is_none() && root(&error) == NO_PASSWORD => {
+                Error::Denied(format!("{name} asks for a password, and the fleet names none"))
+            }
+            _ => login_error(&name, &error),
+        })
+    };
     let (client, connection) = answered(&name, deadline, login).await.map_err(|error| match error {
         Error::NoAnswer(text) => Error::Unreachable(text),
         other => other,

@@ -1,0 +1,126 @@
+//! `fence.prove`: proof that a site cannot write any more. Tried in order; one is enough.
+//!
+//! A proof is something seen. A server that does not answer, a command that did not end, a
+//! lease that nobody enforced prove nothing.
+
+use super::command::Run;
+use super::{Context, Driver};
+use crate::client::postgres::name;
+use crate::condition::postgres::status;
+use async_trait::async_trait;
+use standfast_core::action::{Failure, FailureKind, FenceProof, Inspection};
+use standfast_core::check::Database;
+use standfast_core::ids::SiteId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// For a database of the site, which may be dead: it then proves nothing, soon.
+const ASK: Duration = Duration::from_secs(2);
+
+pub(super) struct Prove<'a> {
+    pub(super) site: &'a SiteId,
+    pub(super) any_of: &'a [FenceProof],
+}
+
+#[async_trait]
+impl Driver for Prove<'_> {
+    async fn inspect(&self, cx: &Context) -> Inspection {
+        let mut not = Vec::new();
+        for proof in self.any_of {
+            match self.seen(proof, cx).await {
+                Some(Ok(evidence)) => return Inspection::Satisfied(evidence),
+                Some(Err(why)) => not.push(why),
+                None => {}
+            }
+        }
+        let powers = self.any_of.iter().filter_map(|proof| match proof {
+            FenceProof::PowerOff { command } => Some(format!("would run {}", command.join(" "))),
+            _ => None,
+        });
+        let told = powers.chain(not).collect::<Vec<_>>().join("; ");
+        Inspection::Needed(format!("{} is not proven fenced: {told}", self.site))
+    }
+
+    async fn act(&self, cx: &Context) -> Result<String, Failure> {
+        let mut not = Vec::new();
+        let mut kind = FailureKind::Failed;
+        for proof in self.any_of {
+            let tried = match (self.seen(proof, cx).await, proof) {
+                (Some(seen), _) => seen,
+                (None, FenceProof::PowerOff { command }) => {
+                    let run = Run { command, env: &BTreeMap::new() }.act(cx).await;
+                    run.map_err(|failure| {
+                        if failure.kind == FailureKind::Ambiguous {
+                            kind = FailureKind::Ambiguous;
+                        }
+                        format!("power_off: {}", failure.message)
+                    })
+                }
+                (None, _) => continue,
+            };
+            match tried {
+                Ok(evidence) => return Ok(evidence),
+                Err(why) => not.push(why),
+            }
+        }
+        let message = format!("{} is not proven fenced: {}", self.site, not.join("; "));
+        Err(Failure { kind, message })
+    }
+}
+
+impl Prove<'_> {
+    /// What a proof that only looks comes to; nothing for one that acts.
+    async fn seen(&self, proof: &FenceProof, cx: &Context) -> Option<Result<String, String>> {
+        let site = self.site;
+        match proof {
+            FenceProof::SiteLeaseExpired => {
+                Some(Err("site_lease_expired: the site lease does not exist in this version".into()))
+            }
+            FenceProof::PowerOff { .. } => None,
+            FenceProof::OperatorWord { role } => Some(match cx.approved_by.first() {
+                Some(person) => Ok(format!("{person} gives their word that {site} cannot write")),
+                None => Err(format!("operator_word: no {role} has given it")),
+            }),
+            FenceProof::WritesRefused { databases, witness } => {
+                let asked = writes_refused(databases, witness, cx).await;
+                Some(asked.map_err(|why| format!("writes_refused: {why}")))
+            }
+        }
+    }
+}
+
+/// Every server of the site itself, known by its system identifier, answers that it is in
+/// recovery. A session that is merely read-only by default proves nothing: the next one may
+/// not be.
+async fn writes_refused(
+    databases: &[Database],
+    witness: &[Database],
+    cx: &Context,
+) -> Result<String, String> {
+    if databases.is_empty() {
+        return Err("the site has no database to ask".into());
+    }
+    let deadline = cx.deadline.min(Instant::now() + ASK);
+    let mut evidence = Vec::new();
+    for database in databases {
+        let others = witness.iter().filter(|other| other.cluster == database.cluster);
+        let asking = others.map(|other| status(other, &cx.env, deadline));
+        let (found, others) =
+            tokio::join!(status(database, &cx.env, deadline), futures::future::join_all(asking));
+        let found = found.map_err(|error| format!("{error}, which proves nothing"))?;
+        let name = name(database);
+        let system = others.into_iter().find_map(Result::ok).map(|status| status.system);
+        match system.or_else(|| cx.env.clusters.system_by_others(database)) {
+            None => return Err(format!("{name} cannot be recognised: no other server of it was ever seen")),
+            Some(system) if system != found.system => {
+                return Err(format!("{name} is another cluster: {}, not {system}", found.system));
+            }
+            Some(system) if found.standby.is_some() => {
+                evidence.push(format!("{name}, system {system}, is in recovery and refuses writes"));
+            }
+            Some(_) => return Err(format!("{name} is a primary and takes writes")),
+        }
+    }
+    Ok(evidence.join("; "))
+}
