@@ -19,6 +19,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Of one question to a target that is silent.
 const SHORT: Duration = Duration::from_millis(300);
 
+/// What a busy machine may add to it.
+const LATE: Duration = Duration::from_millis(500);
+
 fn ip(site: u8, host: u8) -> IpAddr {
     Ipv4Addr::new(127, 77, site, host).into()
 }
@@ -47,7 +50,7 @@ async fn fails_in_time(given: &Given, check: &Check) {
     let answer = evaluate(check, &given.env, SHORT).await;
     let took = began.elapsed();
     assert!(matches!(answer, Answer::Fails(_)), "{check}: {answer:?}");
-    assert!(took >= SHORT && took < SHORT + Duration::from_millis(100), "{check}: {took:?}");
+    assert!(took >= SHORT && took < SHORT + LATE, "{check}: {took:?}");
 }
 
 fn get(url: String) -> Check {
@@ -79,8 +82,9 @@ async fn web() -> std::io::Result<std::net::SocketAddr> {
         .route(
             "/endless",
             get(|| async {
-                let words =
-                    futures::stream::repeat(Ok::<_, std::io::Error>(Bytes::from_static(b"on and on ")));
+                let words = futures::stream::repeat(Ok::<_, std::convert::Infallible>(Bytes::from_static(
+                    b"on and on ",
+                )));
                 Body::from_stream(words)
             }),
         );

@@ -36,10 +36,10 @@ pub(super) async fn get(
     };
     let (got, page) = answered(&target, deadline, asking).await?;
     let took = Span(began.elapsed());
-    let seen = format!("{target} answers {got} in {took}");
     if got != status {
-        return Ok(Answer::Fails(format!("{seen}, not {status}")));
+        return Ok(Answer::Fails(format!("{target} answers {got}, not {status}, in {took}")));
     }
+    let seen = format!("{target} answers {got} in {took}");
     if let Some(body) = body.filter(|body| !contains(&page, body.as_bytes())) {
         return Ok(Answer::Fails(format!("{seen}, without `{}`", clip(body))));
     }
