@@ -276,6 +276,11 @@ impl Leadership {
     fn beaten(&mut self, sent: Mono, outcome: Beat, now: Now, effects: &mut Vec<Effect>) {
         let Phase::Leading { valid_until, beat_out, .. } = &mut self.phase else { return };
         *beat_out = false;
+        if now.mono >= *valid_until {
+            // Effects have been held back already; a term that lapsed is not taken up again.
+            self.depose("a beat was confirmed too late", now, outcome == Beat::Lost, effects);
+            return;
+        }
         match outcome {
             // A late answer proves only what was true when it was sent.
             Beat::Held => *valid_until = (*valid_until).max(sent + self.timing.validity.0),

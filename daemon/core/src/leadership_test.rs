@@ -95,3 +95,10 @@ fn a_beat_is_sent_again_only_after_its_answer() {
     machine.on(Input::Beaten { sent: Mono::from_ms(30), outcome: Beat::Held }, at(2_010));
     assert_eq!(run(&mut machine, 2_250, 2_250).len(), 1);
 }
+
+#[test]
+fn a_term_that_lapsed_is_not_taken_up_again() {
+    let mut machine = leader();
+    let effects = machine.on(Input::Beaten { sent: Mono::from_ms(6_000), outcome: Beat::Held }, at(6_600));
+    assert!(matches!(effects[0], Effect::Stop { .. }), "{effects:?}");
+}

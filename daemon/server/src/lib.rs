@@ -1,4 +1,4 @@
-//! Server.
+//! The daemon: effects around the core, and the command line.
 
 pub mod action;
 pub mod cli;
@@ -8,13 +8,17 @@ pub mod condition;
 pub mod guarded;
 pub mod health;
 pub mod http;
+pub mod lead;
 pub mod metrics;
+pub mod observer;
 pub mod pki;
 pub mod records;
+pub mod runner;
 pub mod secrets;
 pub mod settings;
 pub mod shutdown;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
+pub mod term;
 pub mod tls;

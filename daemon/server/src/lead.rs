@@ -1,0 +1,411 @@
+//! Performs the effects of leadership: campaigns, beats, begins and ends terms.
+//!
+//! Everything that takes time runs beside this loop and reports back to it, so that its ticks
+//! stay on time: they are what ends a term that the store no longer confirms.
+
+use crate::clock;
+use crate::guarded::Guarded;
+use crate::metrics::Metrics;
+use crate::records::{self, EPOCH, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIONS};
+use crate::store::{Compare, LeaseId, Op, OpResult, Range, RangeReply, Store, StoreError, Txn};
+use crate::term::{self, Validity};
+use standfast_core::bundle::Bundle;
+use standfast_core::controller::Judgement;
+use standfast_core::ids::{Epoch, MemberId, SiteId};
+use standfast_core::leadership::{Beat, Campaign, Effect, Input, Leadership, Term};
+use standfast_core::time::Mono;
+use standfast_core::timing::Timing;
+use standfast_core::verdict::Snapshot;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// How often the machine is given the time.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Who this member is.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// Its name.
+    pub id: MemberId,
+    /// Its site.
+    pub site: SiteId,
+    /// Unique to this process.
+    pub boot_id: String,
+    /// Where its gRPC interface is reached.
+    pub address: String,
+}
+
+/// What a term tells the leadership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// A guarded write lost its compare.
+    GuardLost,
+    /// Hand over.
+    StepDown,
+}
+
+/// What the leadership needs.
+pub struct Deps {
+    /// Who this member is.
+    pub me: Me,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The current bundle.
+    pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
+    /// What conditions and actions need.
+    pub env: crate::condition::Env,
+    /// Where figures go.
+    pub metrics: Metrics,
+    /// Whether this member leads, for readiness and logs.
+    pub leads: watch::Sender<bool>,
+    /// How long effects under way may take to end when the daemon is asked to.
+    pub drain: Duration,
+}
+
+/// A report of an effect.
+enum Report {
+    Machine(Input),
+    Won(Campaign, Leader),
+    Beaten { input: Input, snapshot: Option<Snapshot> },
+}
+
+/// The term that runs.
+struct Running {
+    inputs: mpsc::UnboundedSender<term::Input>,
+    judgement: watch::Receiver<Judgement>,
+    guarded: Guarded,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+struct Lead {
+    deps: Deps,
+    machine: Leadership,
+    timing: Timing,
+    validity: Validity,
+    leash: watch::Sender<Duration>,
+    reports: mpsc::UnboundedSender<Report>,
+    words: mpsc::UnboundedSender<Word>,
+    leader: Option<Leader>,
+    running: Option<Running>,
+    killing: Vec<CancellationToken>,
+}
+
+/// Leads when it may, until `shutdown`; then drains, hands over and returns.
+pub async fn run(deps: Deps, shutdown: CancellationToken) {
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let (words, mut heard) = mpsc::unbounded_channel();
+    let timing = timing_of(&deps.bundle);
+    let mut bundle = deps.bundle.clone();
+    let machine = Leadership::new(timing, deps.me.boot_id.clone());
+    let mut hints = deps.store.watch(LEADER, 0).await;
+    let mut hints_end = false;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut lead = Lead {
+        deps,
+        machine,
+        timing,
+        validity: Validity::default(),
+        leash: watch::Sender::new(Duration::ZERO),
+        reports,
+        words,
+        leader: None,
+        running: None,
+        killing: Vec::new(),
+    };
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => lead.give(Input::Tick),
+            Some(report) = reported.recv() => lead.reported(report),
+            Some(word) = heard.recv() => lead.give(match word {
+                Word::GuardLost => Input::GuardLost,
+                Word::StepDown => Input::StepDown,
+            }),
+            Ok(()) = bundle.changed() => {
+                lead.timing = timing_of(&bundle);
+                lead.machine.retime(lead.timing);
+                let current = bundle.borrow_and_update().clone();
+                if let (Some(running), Some(current)) = (&lead.running, current) {
+                    let _ = running.inputs.send(term::Input::Bundle(current));
+                }
+            }
+            batch = hints.next(), if !hints_end => match batch {
+                // Only a hint: the state comes from a read.
+                Ok(_) => lead.read_leader(),
+                Err(end) => {
+                    tracing::debug!(?end, "the watch on the leader key ended; reads go on");
+                    hints_end = true;
+                }
+            },
+            () = shutdown.cancelled() => break,
+        }
+        if hints_end {
+            hints = lead.deps.store.watch(LEADER, 0).await;
+            hints_end = false;
+        }
+    }
+    lead.end().await;
+}
+
+fn timing_of(bundle: &watch::Receiver<Option<Arc<Bundle>>>) -> Timing {
+    bundle.borrow().as_ref().map_or_else(Timing::default, |bundle| bundle.fleet.timing)
+}
+
+impl Lead {
+    fn give(&mut self, input: Input) {
+        let effects = self.machine.on(input, clock::now());
+        let valid_until = self.machine.valid_until();
+        self.validity.set(valid_until);
+        if let Some(until) = valid_until {
+            let kill_at = until - self.timing.validity.0 + self.timing.kill.0;
+            self.leash.send_replace(kill_at.since(Mono::default()));
+        }
+        for effect in effects {
+            self.perform(effect);
+        }
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Machine(input) => self.give(input),
+            Report::Won(campaign, leader) => {
+                self.leader = Some(leader);
+                self.give(Input::Campaigned(campaign));
+            }
+            Report::Beaten { input, snapshot } => {
+                if let (Some(running), Some(snapshot), Input::Beaten { sent, .. }) =
+                    (&self.running, snapshot, &input)
+                {
+                    let _ = running.inputs.send(term::Input::Snapshot { snapshot, sent: *sent });
+                }
+                self.give(input);
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::ReadLeader => self.read_leader(),
+            Effect::Grant => self.grant(),
+            Effect::Campaign { lease, nonce } => self.campaign(lease, nonce),
+            Effect::Beat(term) => self.beat(&term),
+            Effect::Revoke(lease) => {
+                let store = self.deps.store.clone();
+                tokio::spawn(async move { revoke(&*store, lease).await });
+            }
+            Effect::Lead(term) => self.lead(&term),
+            Effect::Stop { why } => {
+                tracing::warn!(why, "this member leads no more");
+                self.stop();
+            }
+            Effect::KillChildren => {
+                for kill in self.killing.drain(..) {
+                    kill.cancel();
+                }
+            }
+        }
+    }
+
+    /// Runs `work` beside the loop; its report comes back to it.
+    fn beside(&self, work: impl Future<Output = Report> + Send + 'static) {
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let _ = reports.send(work.await);
+        });
+    }
+
+    fn read_leader(&self) {
+        let store = self.deps.store.clone();
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            // No answer is no news: the machine asks again.
+            if let Ok(reply) = store.range(Range::key(LEADER)).await {
+                let _ = reports.send(Report::Machine(Input::LeaderKey { held: !reply.kvs.is_empty() }));
+            }
+        });
+    }
+
+    fn grant(&self) {
+        let (store, ttl) = (self.deps.store.clone(), self.timing.ttl.0);
+        self.beside(async move {
+            let lease = store.lease_grant(ttl).await;
+            if let Err(error) = &lease {
+                tracing::debug!(%error, "no lease to campaign with");
+            }
+            Report::Machine(Input::Granted(lease.ok().map(|lease| lease.0)))
+        });
+    }
+
+    fn campaign(&self, lease: u64, nonce: String) {
+        let (store, me) = (self.deps.store.clone(), self.deps.me.clone());
+        self.beside(async move {
+            let sent = clock::now().mono;
+            let (outcome, epoch) = campaign(&*store, &me, lease, &nonce).await;
+            let leader = Leader { member: me.id, site: me.site, epoch, nonce, address: me.address };
+            let campaign = match outcome {
+                Ok(Some(key_revision)) => Campaign::Won { key_revision, epoch, sent },
+                Ok(None) => Campaign::Lost,
+                Err(error) if error.is_ambiguous() => Campaign::Ambiguous,
+                Err(_) => Campaign::Lost,
+            };
+            Report::Won(campaign, leader)
+        });
+    }
+
+    fn beat(&self, term: &Term) {
+        let Some(running) = &self.running else { return };
+        let (store, metrics, limit) =
+            (self.deps.store.clone(), self.deps.metrics.clone(), self.timing.renew.0);
+        let (guarded, lease) = (running.guarded.clone(), LeaseId(term.lease));
+        let judgement = records::encode(&*running.judgement.borrow());
+        self.beside(async move {
+            let sent = clock::now().mono;
+            let txn = guarded
+                .txn()
+                .then(Op::put(JUDGEMENT, judgement))
+                .then(Op::Range(Range::prefix(MEMBERS)))
+                .then(Op::Range(Range::prefix(OBSERVATIONS)));
+            let (kept, written) = tokio::join!(
+                tokio::time::timeout(limit, store.lease_keep(lease)),
+                tokio::time::timeout(limit, store.txn(txn)),
+            );
+            metrics.stored("beat", clock::now().mono.since(sent));
+            let lost_lease = matches!(&kept, Ok(Err(StoreError::LeaseExpired { .. })));
+            let lost_key = matches!(&written, Ok(Ok(reply)) if !reply.succeeded);
+            let (outcome, snapshot) = match (kept, written) {
+                _ if lost_lease || lost_key => (Beat::Lost, None),
+                (Ok(Ok(_)), Ok(Ok(reply))) => (Beat::Held, snapshot(&reply.results)),
+                (kept, written) => {
+                    let problem = |text: String| tracing::warn!(text, "a beat was not confirmed");
+                    match (kept, written) {
+                        (Ok(Err(error)), _) | (_, Ok(Err(error))) => problem(error.to_string()),
+                        _ => problem("no answer in time".into()),
+                    }
+                    (Beat::Unanswered, None)
+                }
+            };
+            Report::Beaten { input: Input::Beaten { sent, outcome }, snapshot }
+        });
+    }
+
+    fn lead(&mut self, term: &Term) {
+        let Some(leader) = self.leader.take() else { return };
+        tracing::info!(epoch = term.epoch.0, "this member leads");
+        let (inputs, received) = mpsc::unbounded_channel();
+        let (judged, judgement) = watch::channel(Judgement::default());
+        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+        let guarded = Guarded::new(self.deps.store.clone(), term, &leader, stop.clone());
+        self.running = Some(Running {
+            inputs: inputs.clone(),
+            judgement,
+            guarded: guarded.clone(),
+            stop: stop.clone(),
+            kill: kill.clone(),
+        });
+        let deps = term::Deps {
+            me: self.deps.me.clone(),
+            epoch: term.epoch,
+            lease: term.lease,
+            guarded,
+            env: self.deps.env.clone(),
+            metrics: self.deps.metrics.clone(),
+            validity: self.validity.clone(),
+            leash: self.leash.subscribe(),
+            words: self.words.clone(),
+            judged,
+            bundle: self.deps.bundle.borrow().clone(),
+            stop,
+            kill,
+        };
+        tokio::spawn(term::run(deps, inputs, received));
+        self.deps.metrics.set_leader(true);
+        self.deps.metrics.set_epoch(term.epoch.0);
+        self.deps.leads.send_replace(true);
+    }
+
+    fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.cancel();
+            self.killing.push(running.kill);
+        }
+        self.deps.metrics.set_leader(false);
+        self.deps.leads.send_replace(false);
+    }
+
+    /// Lets what acts end, then gives the lease back, so that another takes over at once.
+    async fn end(mut self) {
+        if let Some(running) = &self.running {
+            let (drained, idle) = tokio::sync::oneshot::channel();
+            let _ = running.inputs.send(term::Input::Drain(drained));
+            if tokio::time::timeout(self.deps.drain, idle).await.is_err() {
+                tracing::warn!("what acts did not end in time; the next leader will look at it");
+            }
+        }
+        let effects = self.machine.on(Input::Shutdown, clock::now());
+        self.validity.set(None);
+        for effect in effects {
+            match effect {
+                Effect::Revoke(lease) => revoke(&*self.deps.store, lease).await,
+                other => self.perform(other),
+            }
+        }
+    }
+}
+
+async fn revoke(store: &dyn Store, lease: u64) {
+    if let Err(error) = store.lease_revoke(LeaseId(lease)).await {
+        tracing::debug!(%error, "a lease was not given back; it will expire");
+    }
+}
+
+/// One transaction: if the leader key is free and the epoch unchanged, take both.
+async fn campaign(
+    store: &dyn Store,
+    me: &Me,
+    lease: u64,
+    nonce: &str,
+) -> (Result<Option<u64>, StoreError>, Epoch) {
+    let read = match store.range(Range::key(EPOCH)).await {
+        Ok(read) => read,
+        Err(error) => return (Err(error), Epoch(0)),
+    };
+    let before = read.kvs.first();
+    let last: u64 = before.and_then(|kv| std::str::from_utf8(&kv.value).ok()?.parse().ok()).unwrap_or(0);
+    let epoch = Epoch(last + 1);
+    let unchanged = match before {
+        Some(kv) => Compare::value(EPOCH, kv.value.clone()),
+        None => Compare::absent(EPOCH),
+    };
+    let leader = Leader {
+        member: me.id.clone(),
+        site: me.site.clone(),
+        epoch,
+        nonce: nonce.to_owned(),
+        address: me.address.clone(),
+    };
+    let txn = Txn::new()
+        .when(Compare::absent(LEADER))
+        .when(unchanged)
+        .then(Op::put_leased(LEADER, records::encode(&leader), LeaseId(lease)))
+        .then(Op::put(EPOCH, epoch.to_string()));
+    (store.txn(txn).await.map(|reply| reply.succeeded.then_some(reply.revision)), epoch)
+}
+
+/// What the beat's transaction read.
+fn snapshot(results: &[OpResult]) -> Option<Snapshot> {
+    let [_, OpResult::Range(members), OpResult::Range(observations)] = results else { return None };
+    fn read<T: serde::de::DeserializeOwned>(range: &RangeReply) -> Vec<T> {
+        let decoded = range.kvs.iter().map(records::decode::<T>);
+        decoded
+            .filter_map(|record| record.inspect_err(|error| tracing::error!(%error, "left out")).ok())
+            .collect()
+    }
+    let members: Vec<records::Member> = read(members);
+    Some(Snapshot {
+        observations: read(observations),
+        members: members.into_iter().map(|member| (member.id, member.site)).collect(),
+    })
+}

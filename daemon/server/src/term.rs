@@ -1,0 +1,416 @@
+//! One term of leadership: feeds the controller and performs its effects.
+//!
+//! Nothing here decides. Whatever takes time runs beside the loop and reports back; whatever is
+//! written is guarded by the term; whatever acts looks first whether the term is still valid.
+
+use crate::clock;
+use crate::condition::Env;
+use crate::guarded::{Committed, Guarded, Lost};
+use crate::lead::{Me, TICK, Word};
+use crate::metrics::Metrics;
+use crate::records::{self, ASKS, Answered, Asked, HOLDS};
+use crate::runner::{Job, Runner};
+use crate::store::{Op, Store, WatchEvent, chunked};
+use standfast_core::bundle::Bundle;
+use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused};
+use standfast_core::engine;
+use standfast_core::guard::Says;
+use standfast_core::ids::{Epoch, RunId};
+use standfast_core::journal::Event;
+use standfast_core::leadership::Lease;
+use standfast_core::time::Mono;
+use standfast_core::verdict::Snapshot;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+mod housekeeping;
+mod load;
+mod write;
+
+use write::{Stored, append, create};
+
+/// Until when the store has confirmed that this member leads, readable at any time without
+/// waiting for the loop that keeps it.
+#[derive(Clone, Debug, Default)]
+pub struct Validity(Arc<AtomicU64>);
+
+impl Validity {
+    /// Sets it; none when this member does not lead.
+    pub fn set(&self, until: Option<Mono>) {
+        let ms = until.map_or(0, |until| until.since(Mono::default()).as_millis() as u64);
+        self.0.store(ms, Ordering::Release);
+    }
+
+    /// Whether an effect may start now.
+    pub fn holds(&self) -> bool {
+        clock::now().mono < Mono::from_ms(self.0.load(Ordering::Acquire))
+    }
+}
+
+/// What a term needs.
+pub struct Deps {
+    /// Who this member is.
+    pub me: Me,
+    /// The fencing token.
+    pub epoch: Epoch,
+    /// The lease that the leader key hangs on, for the log.
+    pub lease: Lease,
+    /// The right to write.
+    pub guarded: Guarded,
+    /// What conditions and actions need.
+    pub env: Env,
+    /// Where figures go.
+    pub metrics: Metrics,
+    /// Whether effects may start.
+    pub validity: Validity,
+    /// When the children of actions are killed, on the boot clock.
+    pub leash: watch::Receiver<Duration>,
+    /// What the leadership must know.
+    pub words: mpsc::UnboundedSender<Word>,
+    /// Where the judgement goes, for the next beat.
+    pub judged: watch::Sender<Judgement>,
+    /// The bundle at the begin of the term.
+    pub bundle: Option<Arc<Bundle>>,
+    /// Cancelled when the term ends.
+    pub stop: CancellationToken,
+    /// Cancelled when what acts must end.
+    pub kill: CancellationToken,
+}
+
+/// What is reported to a term.
+pub enum Input {
+    /// The beat read this.
+    Snapshot {
+        /// What was read.
+        snapshot: Snapshot,
+        /// When it was asked for.
+        sent: Mono,
+    },
+    /// Another bundle is current.
+    Bundle(Arc<Bundle>),
+    /// Start nothing more; say when nothing acts any more.
+    Drain(oneshot::Sender<()>),
+    /// Something for the controller, from work beside the loop.
+    Control(Ctl),
+    /// A run is durable.
+    Created(RunId, Stored),
+    /// Entries of a run are durable.
+    Appended(RunId, Stored),
+    /// An act is over.
+    Idle,
+    /// A guarded write cannot be made.
+    Lost(Lost),
+}
+
+struct Run {
+    deps: Deps,
+    controller: Controller,
+    runner: Runner,
+    inputs: mpsc::UnboundedSender<Input>,
+    stored: std::collections::BTreeMap<RunId, Stored>,
+    asked: BTreeSet<String>,
+    draining: Option<oneshot::Sender<()>>,
+    acting: usize,
+}
+
+/// Leads until the term is stopped.
+pub async fn run(
+    deps: Deps,
+    inputs: mpsc::UnboundedSender<Input>,
+    mut received: mpsc::UnboundedReceiver<Input>,
+) {
+    let stop = deps.stop.clone();
+    let term = async {
+        let controller = Controller::new(deps.me.id.clone(), deps.me.site.clone(), deps.epoch);
+        let runner = Runner {
+            env: deps.env.clone(),
+            metrics: deps.metrics.clone(),
+            validity: deps.validity.clone(),
+            leash: deps.leash.clone(),
+            kill: deps.kill.clone(),
+        };
+        let mut run = Run {
+            controller,
+            runner,
+            inputs,
+            stored: Default::default(),
+            asked: BTreeSet::new(),
+            draining: None,
+            acting: 0,
+            deps,
+        };
+        if let Err(lost) = run.begin().await {
+            run.lost(&lost);
+            return;
+        }
+        let store = run.deps.guarded.store().clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut asks = run.read_asks(&*store).await;
+        loop {
+            tokio::select! {
+                Some(input) = received.recv() => run.on(input),
+                _ = ticks.tick() => run.control(Ctl::Tick),
+                batch = asks.next() => match batch {
+                    Ok(batch) => batch.events.iter().for_each(|event| run.on_ask(event)),
+                    Err(end) => {
+                        tracing::debug!(?end, "reading the requests again");
+                        asks = run.read_asks(&*store).await;
+                    }
+                },
+            }
+        }
+    };
+    // Dropping the term drops all its state: nothing of it outlives the leadership.
+    tokio::select! {
+        () = term => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+impl Run {
+    async fn begin(&mut self) -> Result<(), Lost> {
+        if let Some(bundle) = self.deps.bundle.clone() {
+            self.control(Ctl::Bundle(bundle));
+        }
+        let loaded = load::load(&self.deps.guarded).await?;
+        tracing::info!(
+            epoch = self.deps.epoch.0,
+            runs = loaded.runs.len(),
+            lease = self.deps.lease,
+            "the term begins"
+        );
+        for (run, revision) in &loaded.runs {
+            self.stored.insert(run.id.clone(), Stored { run: run.clone(), revision: *revision });
+        }
+        let runs = loaded.runs.into_iter().map(|(run, _)| run).collect();
+        self.control(Ctl::Loaded { runs, holds: loaded.holds });
+        tokio::spawn(housekeeping::keep(self.deps.guarded.clone(), self.deps.stop.clone()));
+        Ok(())
+    }
+
+    /// Reads all waiting requests and watches for more.
+    async fn read_asks(&mut self, store: &dyn Store) -> crate::store::WatchStream {
+        loop {
+            match crate::store::pages::range_all(store, ASKS).await {
+                Ok(reply) => {
+                    for kv in reply.kvs {
+                        self.on_ask(&WatchEvent::Put(kv));
+                    }
+                    return store.watch(ASKS, reply.revision + 1).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the requests cannot be read");
+                    tokio::time::sleep(TICK).await;
+                }
+            }
+        }
+    }
+
+    fn on_ask(&mut self, event: &WatchEvent) {
+        let WatchEvent::Put(kv) = event else { return };
+        let Some(request) = kv.key.strip_prefix(ASKS) else { return };
+        if !self.asked.insert(request.to_owned()) {
+            return;
+        }
+        match records::decode::<Asked>(kv) {
+            Ok(Asked { by, ask, .. }) => self.control(Ctl::Asked { request: request.to_owned(), by, ask }),
+            Err(error) => tracing::error!(%error, "a request is left unanswered"),
+        }
+    }
+
+    fn on(&mut self, input: Input) {
+        match input {
+            Input::Snapshot { snapshot, sent } => self.control(Ctl::Snapshot { snapshot, sent }),
+            Input::Bundle(bundle) => self.control(Ctl::Bundle(bundle)),
+            Input::Control(input) => self.control(input),
+            Input::Created(run, stored) => {
+                self.stored.insert(run, stored);
+                self.control(Ctl::Created);
+            }
+            Input::Appended(run, stored) => {
+                self.stored.insert(run.clone(), stored);
+                self.control(Ctl::Run(run, engine::Input::Appended));
+            }
+            Input::Lost(lost) => self.lost(&lost),
+            Input::Idle => {
+                self.acting -= 1;
+                self.drained();
+            }
+            Input::Drain(done) => {
+                self.draining = Some(done);
+                self.drained();
+            }
+        }
+    }
+
+    fn drained(&mut self) {
+        if self.acting == 0
+            && let Some(done) = self.draining.take()
+        {
+            let _ = done.send(());
+            // Nothing may start between here and the end of the term.
+            self.deps.stop.cancel();
+        }
+    }
+
+    fn lost(&self, lost: &Lost) {
+        match lost {
+            Lost::Stopped => {}
+            Lost::Guard => {
+                let _ = self.deps.words.send(Word::GuardLost);
+            }
+            Lost::Refused(error) => {
+                tracing::error!(%error, "the store refuses a write of the leader; stepping down");
+                let _ = self.deps.words.send(Word::StepDown);
+            }
+        }
+    }
+
+    fn control(&mut self, input: Ctl) {
+        let judges = matches!(input, Ctl::Tick | Ctl::Snapshot { .. });
+        for effect in self.controller.on(input, clock::now()) {
+            self.perform(effect);
+        }
+        if judges {
+            self.show();
+        }
+    }
+
+    /// Hands the judgement to the next beat and to the metrics.
+    fn show(&self) {
+        let judgement = self.controller.judgement();
+        for judged in &judgement.sites {
+            let (metrics, site) = (&self.deps.metrics, judged.finding.site.as_str());
+            metrics.set_verdict(site, &judged.finding.verdict.to_string());
+            for vote in &judged.finding.votes {
+                metrics.set_vote(site, vote.voter.as_str(), &vote.vote.to_string());
+            }
+            if !judged.rulings.is_empty() {
+                let refusing = judged.rulings.iter().filter(|ruling| ruling.says == Says::Refuses);
+                let ids: Vec<String> = refusing.map(|ruling| ruling.guard.id()).collect();
+                metrics.set_would_act(site, ids.iter().map(String::as_str));
+            }
+        }
+        self.deps.judged.send_replace(judgement.clone());
+    }
+
+    /// Runs `work` beside the loop and reports what it comes to.
+    fn beside(&self, work: impl Future<Output = Input> + Send + 'static) {
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let _ = inputs.send(work.await);
+        });
+    }
+
+    /// Writes under the guard; only a loss is reported.
+    fn put(&self, ops: Vec<Op>) {
+        let (guarded, inputs) = (self.deps.guarded.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            if let Err(lost) = guarded.put(ops).await {
+                let _ = inputs.send(Input::Lost(lost));
+            }
+        });
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Create(creation) => {
+                let guarded = self.deps.guarded.clone();
+                let (inputs, run) = (self.inputs.clone(), creation.run.clone());
+                tracing::info!(%run, plan = creation.plan.digest().short(), "creating a run");
+                tokio::spawn(async move {
+                    match create(&guarded, &creation).await {
+                        Ok(Ok(stored)) => {
+                            let _ = inputs.send(Input::Created(run, stored));
+                        }
+                        Ok(Err(holder)) => {
+                            let _ = inputs.send(Input::Control(Ctl::NotCreated { holder }));
+                        }
+                        Err(lost) => {
+                            let _ = inputs.send(Input::Lost(lost));
+                        }
+                    }
+                });
+            }
+            Effect::Append { run, events, answers, ending } => {
+                log(&run, &events);
+                let guarded = self.deps.guarded.clone();
+                let stored = self.stored.remove(&run);
+                self.beside(async move {
+                    match append(&guarded, &run, stored, &events, &answers, ending).await {
+                        Ok(stored) => Input::Appended(run, stored),
+                        Err(lost) => Input::Lost(lost),
+                    }
+                });
+            }
+            Effect::Run(run, effect) => self.perform_run(&run, effect),
+            Effect::Answer { request, answer } => {
+                let answered = Answered::new(answer, clock::wall_ms());
+                self.put(vec![
+                    Op::put(records::answer(&request), records::encode(&answered)),
+                    Op::delete(records::ask(&request)),
+                ]);
+            }
+            Effect::Refused(refused) => {
+                let Refused { site, guard, reason, .. } = &*refused;
+                tracing::warn!(%site, %guard, reason, "a failover is refused");
+                let key = format!("{}{site}/{}", records::REFUSALS, guard.id());
+                self.put(vec![Op::put(key, records::encode(&*refused))]);
+            }
+            Effect::Holds(holds) => self.put(vec![Op::put(HOLDS, records::encode(&holds))]),
+            Effect::HandOver => {
+                let _ = self.deps.words.send(Word::StepDown);
+            }
+        }
+    }
+
+    fn perform_run(&mut self, id: &RunId, effect: engine::Effect) {
+        if self.draining.is_some() || !self.deps.validity.holds() {
+            // The next leader will look.
+            return;
+        }
+        let Some(run) = self.controller.run(id) else { return };
+        let job = Job::new(run, self.deps.epoch);
+        let (runner, id, inputs) = (self.runner.clone(), id.clone(), self.inputs.clone());
+        let acts = matches!(effect, engine::Effect::Act { .. });
+        self.acting += usize::from(acts);
+        tokio::spawn(async move {
+            if let Some(input) = runner.perform(&job, effect).await {
+                let _ = inputs.send(Input::Control(Ctl::Run(id, input)));
+            }
+            if acts {
+                let _ = inputs.send(Input::Idle);
+            }
+        });
+    }
+}
+
+/// What happens in a run, as log lines.
+fn log(run: &RunId, events: &[Event]) {
+    for event in events {
+        let what = serde_json::to_string(&event.body).expect("events have only string keys");
+        tracing::info!(%run, sequence = event.sequence, what, "journal");
+    }
+}
+
+/// What stands under `keys` of a lost compare.
+fn compared(committed: Committed) -> Result<crate::store::TxnReply, Vec<crate::store::OpResult>> {
+    match committed {
+        Committed::Written(reply) => Ok(reply),
+        Committed::Compared(seen) => Err(seen),
+    }
+}
+
+/// Reads a frozen plan.
+pub async fn plan(
+    store: &dyn Store,
+    digest: &standfast_core::ids::Digest,
+) -> Result<Option<standfast_core::plan::Plan>, crate::store::StoreError> {
+    let bytes = chunked::get(store, &records::plan(digest)).await?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}

@@ -1,0 +1,49 @@
+//! What only the leader does now and then: forget history that nobody reads any more.
+//!
+//! Beats and observations alone make some 300,000 revisions a day; without compaction the store
+//! would fill up. Answers are kept for a day, so that a repeated request still gets the first.
+
+use crate::clock;
+use crate::guarded::Guarded;
+use crate::records::{self, ANSWERS, Answered};
+use crate::store::{Op, Range, Revision, pages};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const EVERY: Duration = Duration::from_secs(300);
+const KEEP_ANSWERS_MS: i64 = 24 * 3_600 * 1_000;
+/// Deletions of one transaction.
+const BATCH: usize = 64;
+
+/// Keeps house until the term ends.
+pub(super) async fn keep(guarded: Guarded, stop: CancellationToken) {
+    let mut before: Option<Revision> = None;
+    let mut ticks = tokio::time::interval(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        // What was current one round ago: watches that lag less than that go on undisturbed.
+        if let Some(revision) = before
+            && let Err(error) = guarded.store().compact(revision).await
+        {
+            tracing::warn!(%error, "history is not compacted");
+        }
+        before = guarded.store().range(Range::key(records::EPOCH)).await.ok().map(|reply| reply.revision);
+        forget_answers(&guarded).await;
+    }
+}
+
+async fn forget_answers(guarded: &Guarded) {
+    let Ok(reply) = pages::range_all(&**guarded.store(), ANSWERS).await else { return };
+    let oldest = clock::wall_ms() - KEEP_ANSWERS_MS;
+    let old: Vec<Op> = reply
+        .kvs
+        .iter()
+        .filter(|kv| records::decode::<Answered>(kv).is_ok_and(|answered| answered.wall_ms < oldest))
+        .map(|kv| Op::delete(&kv.key))
+        .collect();
+    for batch in old.chunks(BATCH) {
+        if let Err(lost) = guarded.put(batch.to_vec()).await {
+            tracing::debug!(%lost, "old answers stay");
+            return;
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Reads what earlier terms left: runs that have not ended, and hold-downs.
+
+use super::write::get;
+use crate::guarded::{Guarded, Lost};
+use crate::records::{self, HOLDS, Head, RUNS};
+use crate::store::{Revision, StoreError, pages};
+use standfast_core::ids::{RunId, SiteId};
+use standfast_core::journal::Event;
+use standfast_core::run::{Run, State};
+use standfast_core::time::Span;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::write::Stored;
+
+/// What was found.
+pub(super) struct Loaded {
+    /// Runs that have not ended, with the revisions of their heads.
+    pub runs: Vec<(Run, Revision)>,
+    /// What is left of hold-downs.
+    pub holds: BTreeMap<SiteId, Span>,
+}
+
+/// Reads it all. The guard is committed first: a read after it cannot be older than the term.
+pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
+    guarded.put(Vec::new()).await?;
+    let heads = pages::range_all(&**guarded.store(), RUNS).await?;
+    let mut runs = Vec::new();
+    for kv in &heads.kvs {
+        let Ok(head) =
+            records::decode::<Head>(kv).inspect_err(|error| tracing::error!(%error, "a run is left alone"))
+        else {
+            continue;
+        };
+        if matches!(head.state, State::Ended(_)) {
+            continue;
+        }
+        match run(guarded, &head.id).await? {
+            Some(stored) => runs.push((stored.run, stored.revision)),
+            None => {
+                tracing::error!(run = %head.id, "its plan or journal cannot be read; the run is left alone")
+            }
+        }
+    }
+    let holds = get(guarded, HOLDS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
+    Ok(Loaded { runs, holds })
+}
+
+/// Reads and folds one run; none if it is not there or not readable.
+pub(super) async fn run(guarded: &Guarded, id: &RunId) -> Result<Option<Stored>, Lost> {
+    let Some(kv) = get(guarded, &records::run(id)).await? else { return Ok(None) };
+    let Ok(head) = records::decode::<Head>(&kv) else { return Ok(None) };
+    let Some(plan) = super::plan(&**guarded.store(), &head.plan).await? else { return Ok(None) };
+    let journal = journal(guarded, id).await?;
+    match Run::fold(id.clone(), Arc::new(plan), &journal) {
+        Ok(run) => Ok(Some(Stored { run, revision: kv.mod_revision })),
+        Err(illegal) => {
+            tracing::error!(run = %id, %illegal, "the journal cannot be folded");
+            Ok(None)
+        }
+    }
+}
+
+async fn journal(guarded: &Guarded, id: &RunId) -> Result<Vec<Event>, StoreError> {
+    let reply = pages::range_all(&**guarded.store(), &records::journal(id)).await?;
+    let entries = reply.kvs.iter().map(records::decode::<Event>);
+    Ok(entries
+        .filter_map(|entry| entry.inspect_err(|error| tracing::error!(%error, "unreadable")).ok())
+        .collect())
+}

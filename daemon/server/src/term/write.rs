@@ -1,0 +1,136 @@
+//! Makes runs and their entries durable.
+//!
+//! A run's head is rewritten with every entry, and every write compares the head's revision, so
+//! entries of one run have one order. An unclear write is settled by its head: it names the
+//! campaign and the sequence number that wrote it.
+
+use super::compared;
+use crate::clock;
+use crate::guarded::{Guarded, Lost};
+use crate::records::{self, Answered, HOLDS, Head};
+use crate::store::{Compare, Op, OpResult, Range, Revision, chunked};
+use standfast_core::controller::{Creation, Ending};
+use standfast_core::ids::RunId;
+use standfast_core::journal::Event;
+use standfast_core::run::Run;
+
+/// Entries of one transaction; what else is written with them fits beside.
+const BATCH: usize = 64;
+
+/// A run as the store has it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its fold.
+    pub run: Run,
+    /// Modification revision of its head.
+    pub revision: Revision,
+}
+
+/// Creates a run; the inner error is a lock that is taken, with its holder if it is known.
+pub(super) async fn create(
+    guarded: &Guarded,
+    creation: &Creation,
+) -> Result<Result<Stored, Option<RunId>>, Lost> {
+    let Creation { run: id, plan, created, locks, request } = creation;
+    let key = records::plan(&plan.digest());
+    // Named by its digest, so that writing it twice is writing it once.
+    if chunked::get(&**guarded.store(), &key).await?.is_none() {
+        chunked::put(&**guarded.store(), &key, &records::encode(&**plan), Vec::new()).await?;
+    }
+    let run = Run::new(id.clone(), plan.clone(), created).expect("the controller made its first entry");
+    let head = records::run(id);
+    let mut txn = guarded
+        .txn()
+        .when(Compare::absent(&head))
+        .then(Op::put(&head, records::encode(&Head::of(&run, guarded.nonce()))))
+        .then(Op::put(records::entry(id, 1), records::encode(created)));
+    for lock in locks {
+        let key = records::lock(lock);
+        txn = txn.when(Compare::absent(&key)).then(Op::put(key, id.as_str()));
+    }
+    if let Some(request) = request {
+        let answered = Answered::new(Ok(Some(id.clone())), clock::wall_ms());
+        txn = txn
+            .then(Op::put(records::answer(request), records::encode(&answered)))
+            .then(Op::delete(records::ask(request)));
+    }
+    let mut look = vec![Op::get(&head)];
+    look.extend(locks.iter().map(|lock| Op::get(records::lock(lock))));
+    match compared(guarded.commit(txn, look).await?) {
+        Ok(reply) => Ok(Ok(Stored { run, revision: reply.revision })),
+        Err(seen) => Ok(match ours(guarded, seen.first(), 1) {
+            Some(revision) => Ok(Stored { run, revision }),
+            None => Err(seen.iter().skip(1).find_map(holder)),
+        }),
+    }
+}
+
+/// Appends entries; with the last one go locks and hold-downs, if the run ends.
+pub(super) async fn append(
+    guarded: &Guarded,
+    id: &RunId,
+    stored: Option<Stored>,
+    events: &[Event],
+    answers: &[String],
+    ending: Option<Ending>,
+) -> Result<Stored, Lost> {
+    let mut stored = match stored {
+        Some(stored) => stored,
+        None => super::load::run(guarded, id).await?.ok_or(Lost::Guard)?,
+    };
+    let mut batches = events.chunks(BATCH).peekable();
+    while let Some(batch) = batches.next() {
+        for event in batch {
+            stored.run.apply(event).expect("the engine only writes what can follow");
+        }
+        let head = records::run(id);
+        let mut txn = guarded
+            .txn()
+            .when(Compare::modified(&head, stored.revision))
+            .then(Op::put(&head, records::encode(&Head::of(&stored.run, guarded.nonce()))));
+        for event in batch {
+            txn = txn.then(Op::put(records::entry(id, event.sequence), records::encode(event)));
+        }
+        if batches.peek().is_none() {
+            for request in answers {
+                let answered = Answered::new(Ok(Some(id.clone())), clock::wall_ms());
+                txn = txn
+                    .then(Op::put(records::answer(request), records::encode(&answered)))
+                    .then(Op::delete(records::ask(request)));
+            }
+            if let Some(Ending { locks, holds }) = &ending {
+                for lock in locks {
+                    txn = txn.then(Op::delete(records::lock(lock)));
+                }
+                if !holds.is_empty() {
+                    txn = txn.then(Op::put(HOLDS, records::encode(holds)));
+                }
+            }
+        }
+        stored.revision = match compared(guarded.commit(txn, vec![Op::get(&head)]).await?) {
+            Ok(reply) => reply.revision,
+            // Only this term writes under its guard: the head is of our own unclear write.
+            Err(seen) => ours(guarded, seen.first(), stored.run.sequence).ok_or(Lost::Guard)?,
+        };
+    }
+    Ok(stored)
+}
+
+/// The revision of a head that this campaign wrote with entry `sequence`.
+fn ours(guarded: &Guarded, seen: Option<&OpResult>, sequence: u64) -> Option<Revision> {
+    let Some(OpResult::Range(range)) = seen else { return None };
+    let kv = range.kvs.first()?;
+    let head: Head = records::decode(kv).ok()?;
+    (head.nonce == guarded.nonce() && head.sequence == sequence).then_some(kv.mod_revision)
+}
+
+fn holder(seen: &OpResult) -> Option<RunId> {
+    let OpResult::Range(range) = seen else { return None };
+    let value = std::str::from_utf8(&range.kvs.first()?.value).ok()?;
+    Some(RunId::new(value))
+}
+
+/// Reads one key.
+pub(super) async fn get(guarded: &Guarded, key: &str) -> Result<Option<crate::store::KeyValue>, Lost> {
+    Ok(guarded.store().range(Range::key(key)).await?.kvs.into_iter().next())
+}
