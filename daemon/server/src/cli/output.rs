@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
+use standfast_core::finding::printable;
 
 use super::exit::{Exit, Failure};
 use super::yaml::to_yaml;
@@ -187,15 +188,18 @@ impl Rows {
         Self { table, color: stream.color() }
     }
 
-    /// Adds a row.
+    /// Adds a row. Cells come from afar, a probe's answer say: what would move the cursor is
+    /// replaced, and a line break is a space.
     pub fn row<const N: usize>(&mut self, cells: [(Tone, String); N]) {
         let color = self.color;
-        self.table.add_row(cells.into_iter().map(|(tone, text)| match tone {
-            Tone::Good if color => Cell::new(text).fg(Color::Green),
-            Tone::Busy if color => Cell::new(text).fg(Color::Yellow),
-            Tone::Bad if color => Cell::new(text).fg(Color::Red),
-            _ => Cell::new(text),
-        }));
+        self.table.add_row(cells.into_iter().map(|(tone, text)| (tone, one_line(&text))).map(
+            |(tone, text)| match tone {
+                Tone::Good if color => Cell::new(text).fg(Color::Green),
+                Tone::Busy if color => Cell::new(text).fg(Color::Yellow),
+                Tone::Bad if color => Cell::new(text).fg(Color::Red),
+                _ => Cell::new(text),
+            },
+        ));
     }
 
     /// Makes the table fit into so many columns, each row in one line: cells are cut.
@@ -223,4 +227,22 @@ impl Rows {
 /// A cell like any other.
 pub fn plain(text: impl Into<String>) -> (Tone, String) {
     (Tone::Plain, text.into())
+}
+
+/// Text from afar, on one line and without anything that a terminal would obey.
+pub fn one_line(text: &str) -> String {
+    printable(&text.replace('\n', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_afar_does_not_move_the_cursor() {
+        let stream = Stream::plain(io::sink());
+        let mut rows = Rows::new(&stream, &["ANSWER", "AGO"]);
+        rows.row([plain("no\nway\x1b[2J"), plain("1s")]);
+        assert_eq!(rows.lines(), ["ANSWER      AGO", "no way\u{fffd}[2J  1s"]);
+    }
 }

@@ -209,7 +209,7 @@ fn detail(step: &PlanStep) -> String {
     if !step.detail.is_empty() {
         parts.push(&step.detail);
     }
-    parts.join("; ").replace('\n', " ")
+    parts.join("; ")
 }
 
 /// One line on what stands in the way, last, where eyes are.

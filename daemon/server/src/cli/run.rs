@@ -220,7 +220,7 @@ pub fn show(run: &Run, out: &mut Stream) -> Result<(), Failure> {
             plain(format!("{}/{}", step.attempt, step.attempts)),
             plain(step.action.clone()),
             plain(step.target.clone()),
-            plain(step.detail.replace('\n', " ")),
+            plain(step.detail.clone()),
         ]);
     }
     rows.write(out)

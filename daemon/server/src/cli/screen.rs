@@ -6,7 +6,7 @@ use standfast_proto::v1::{Run, StepState, WatchRunResponse};
 
 use super::exit::Failure;
 use super::human;
-use super::output::{Format, Output, Rows, Stream, Tone, plain};
+use super::output::{Format, Output, Rows, Stream, Tone, one_line, plain};
 use super::run::state_cell;
 use super::view::{self, RunView};
 
@@ -96,7 +96,7 @@ fn heading(run: &Run) -> String {
         text.push_str(": ");
         text.push_str(&run.state_reason);
     }
-    text
+    one_line(&text)
 }
 
 /// The run as a table that fits the terminal: what is at work stays, then what comes next.
@@ -121,7 +121,7 @@ fn table(run: &Run, stream: &Stream, columns: u16, rows: u16) -> Vec<String> {
             step_cell(step.state(), step.waits_for_approval),
             plain(time),
             plain(format!("{} {}", step.action, step.target)),
-            plain(step.detail.replace('\n', " ")),
+            plain(step.detail.clone()),
         ]);
     }
     table.limit(columns);

@@ -142,12 +142,7 @@ pub fn guard_row(guard: &GuardDecision) -> [(Tone, String); 4] {
         GuardOutcome::NotAsked => (Tone::Plain, "not asked"),
         GuardOutcome::Waived => (Tone::Busy, "waived"),
     };
-    [
-        plain(guard.id.clone()),
-        plain(guard.name.clone()),
-        (tone, says.to_owned()),
-        plain(guard.reason.replace('\n', " ")),
-    ]
+    [plain(guard.id.clone()), plain(guard.name.clone()), (tone, says.to_owned()), plain(guard.reason.clone())]
 }
 
 /// All sites for people.
@@ -243,7 +238,7 @@ fn show(site: &Site, out: &mut Stream) -> Result<(), Failure> {
             rows.row([
                 plain(probe.probe.clone()),
                 plain(probe.member.clone()),
-                (Tone::Bad, probe.answer.replace('\n', " ")),
+                (Tone::Bad, probe.answer.clone()),
                 plain(human::ago(probe.at.as_ref(), now)),
             ]);
         }

@@ -9,6 +9,7 @@ use standfast_proto::v1::{
 
 use super::exit::Exit;
 use super::human;
+use super::output::one_line;
 
 /// A run, followed.
 #[derive(Debug, Default)]
@@ -154,7 +155,8 @@ pub fn line(event: &JournalEvent) -> String {
         (event.step.as_str(), human::camel(event.step_state().as_str_name(), "STEP_STATE_"))
     };
     let attempt = if event.attempt > 1 { format!(" #{}", event.attempt) } else { String::new() };
-    format!("{at}  {what:<16} {state:<12}{attempt} {}", event.message).trim_end().to_owned()
+    let text = format!("{at}  {what:<16} {state:<12}{attempt} {}", event.message);
+    one_line(text.trim_end())
 }
 
 #[cfg(test)]
