@@ -75,7 +75,7 @@ impl Shift<'_> {
             let rest = u32::from(100 - weight.min(100));
             target.weight == u32::from(weight) && others.iter().all(|other| other.weight == rest)
         };
-        Ok(self.weights.iter().rposition(|weight| stands(weight)).map_or(0, |stage| stage + 1))
+        Ok(self.weights.iter().rposition(stands).map_or(0, |stage| stage + 1))
     }
 
     /// The server that gains comes first: in between there is too much capacity, not too little.
