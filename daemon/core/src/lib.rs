@@ -23,6 +23,7 @@ pub mod leadership;
 mod lint;
 pub mod plan;
 pub mod playbook;
+pub mod reference;
 pub mod rules;
 pub mod run;
 pub mod schema;

@@ -194,7 +194,7 @@ impl Type {
             Self::Number(least, most) if least == most => format!("`{least}`"),
             Self::Number(least, u64::MAX) => format!("a whole number, at least {least}"),
             Self::Number(least, most) => format!("a whole number, {least} to {most}"),
-            Self::Span => "a duration (`250ms`, `10s`, `5m`, `1h`)".into(),
+            Self::Span => "a duration (`10s`, `5m`)".into(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
             }

@@ -106,6 +106,28 @@ impl Timing {
         }
     }
 
+    /// Every window by its key in the fleet, as it is written there.
+    pub fn values(&self) -> [(&'static str, String); 16] {
+        [
+            ("interval", self.interval.to_string()),
+            ("timeout", self.timeout.to_string()),
+            ("fall", self.fall.to_string()),
+            ("rise", self.rise.to_string()),
+            ("publish", self.publish.to_string()),
+            ("confirm", self.confirm.to_string()),
+            ("ttl", self.ttl.to_string()),
+            ("renew", self.renew.to_string()),
+            ("validity", self.validity.to_string()),
+            ("kill", self.kill.to_string()),
+            ("freshness", self.freshness.to_string()),
+            ("sequence_stale", self.sequence_stale.to_string()),
+            ("gap", self.gap.to_string()),
+            ("loop_lag", self.loop_lag.to_string()),
+            ("hold_down", self.hold_down.to_string()),
+            ("election", self.election.to_string()),
+        ]
+    }
+
     /// From the death of a site to its verdict, by what the site held.
     pub fn bounds(&self) -> Bounds {
         let [interval, timeout, publish, confirm, ttl, election] =

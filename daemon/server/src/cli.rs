@@ -13,6 +13,7 @@ pub mod bundle;
 pub mod client;
 pub mod exit;
 pub mod human;
+pub mod lint;
 pub mod member;
 pub mod output;
 pub mod plan;
@@ -94,6 +95,16 @@ Examples:
 
 Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
     Plan(plan::PlanArgs),
+    /// Everything that is wrong with a fleet and its playbooks, from the files alone
+    #[command(after_help = "\
+Examples:
+  standfast lint playbooks/shop
+  standfast lint fleet.yaml shop.yaml -o json
+
+Exit: 0, 2 when a file cannot be read, 3 when an error was found.")]
+    Lint(lint::LintArgs),
+    /// What a finding means, why it is one, a wrong and a right example
+    Explain(lint::ExplainArgs),
     /// Make files the bundle that the cluster works by
     Apply(bundle::ApplyArgs),
     /// Start a run, look at it, and what people may do to it
@@ -190,6 +201,8 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(args, &mut client(10)?, output).await,
         Command::Plan(args) => plan::run(args, &mut client(60)?, output).await,
+        Command::Lint(args) => lint::lint(&args, output),
+        Command::Explain(args) => lint::explain(&args, output),
         Command::Apply(args) => bundle::run(args, &mut client(10)?, output).await,
         Command::Run(command) => {
             let default = if command.inspects() { 60 } else { 10 };

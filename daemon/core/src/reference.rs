@@ -1,0 +1,134 @@
+//! The reference of the format, from the tables that the decoder reads.
+
+use crate::finding::code;
+use crate::schema::calls::{ACTIONS, CONDITIONS};
+use crate::schema::fleet::FLEET;
+use crate::schema::playbook::{ENVELOPE, PLAYBOOK};
+use crate::schema::{Field, Need, Spec, Type};
+use crate::timing::{Profile, Timing};
+use std::fmt::Write as _;
+
+const INTRODUCTION: &str = "\
+# Fleets and playbooks
+
+A *fleet* says what there is: sites, services, resources, probes, numbers. A *playbook* says how
+a service leaves a site. Both are YAML in files of their own; the files of one fleet and its
+playbooks together are a *bundle*. [shop/](shop/) is an example; `standfast lint shop/` checks it,
+`standfast explain SF005` explains a finding.
+
+This page is made from the tables that the parser reads; a test keeps it so.
+
+- Plain data only: no anchors, aliases, tags, directives or several documents.
+- Names begin with a letter or a digit and hold letters, digits, `-` and `_`, at most 63.
+- Durations are one number and one unit: `250ms`, `1.5s`, `5m`, `2h`, `1d`.
+- In the arguments of a playbook's actions and conditions, `$from` and `$to` stand for the two
+  sites and `$inputs.x` for an input, always as whole values. Nothing is replaced inside a text.
+- Secrets are `{secret: name}`: a file of that name in the daemon's folder of secrets.
+- A list of steps runs from top to bottom: each waits for the one above it. The steps of a
+  `parallel` block wait for what stands above the block, and what stands below it waits for all of
+  them. `needs` replaces the one above. What a step waits for and does not run in this mode, is
+  passed over: what *it* waits for is waited for.
+";
+
+/// The whole page, in Markdown.
+pub fn markdown() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    page.push_str("\n## A fleet\n\n");
+    object(&mut page, "", FLEET);
+    timing(&mut page);
+    page.push_str("\n## A playbook\n\n");
+    object(&mut page, "", PLAYBOOK);
+    page.push_str("\n## A step\n\nExactly one action, or `parallel`, and:\n\n");
+    object(&mut page, "", ENVELOPE);
+    page.push_str("\n## Actions\n");
+    ACTIONS.iter().for_each(|spec| call(&mut page, spec, true));
+    page.push_str(
+        "\n## Conditions\n\nTyped read-only questions: in `require`, `verify`, `wait.until`, `probes` and \
+         `canaries`. In a\nplaybook `at` must be given; a probe asks what stands in its own site, and a canary \
+         asks a\n`url` or an `address`, which only a fleet may hold.\n",
+    );
+    CONDITIONS.iter().for_each(|spec| call(&mut page, spec, false));
+    page.push_str("\n## Findings\n\n| id | severity | |\n|---|---|---|\n");
+    for code in code::ALL {
+        let _ = writeln!(page, "| {} | {} | {} |", code.id, code.severity.name(), code.title);
+    }
+    page
+}
+
+/// A table of keys, then one for each map among them.
+fn object(page: &mut String, path: &str, fields: &'static [Field]) {
+    if !path.is_empty() {
+        let _ = writeln!(page, "\n### {path}\n");
+    }
+    keys(page, path, fields);
+}
+
+fn keys(page: &mut String, path: &str, fields: &'static [Field]) {
+    table(page, fields);
+    for field in fields {
+        let path = match path {
+            "" => field.name.to_owned(),
+            _ => format!("{path}.{}", field.name),
+        };
+        nested(page, &path, &field.ty);
+    }
+}
+
+fn nested(page: &mut String, path: &str, ty: &'static Type) {
+    match ty {
+        Type::Object(fields) => object(page, path, fields),
+        Type::Variant(fields) => {
+            let _ = writeln!(page, "\n### {path}\n\nExactly one of:\n");
+            keys(page, path, fields);
+        }
+        Type::Map(inner) => nested(page, &format!("{path}.NAME"), inner),
+        Type::PerSite(inner) => nested(page, &format!("{path}.SITE"), inner),
+        Type::List(inner) | Type::NoneOr(inner) | Type::OneOrMany(inner) => {
+            nested(page, &format!("{path}[]"), inner);
+        }
+        // Steps, actions and conditions have parts of their own.
+        Type::Call(_, fields) if fields.len() != ENVELOPE.len() && !fields.is_empty() => {
+            object(page, &format!("{path}, beside the condition"), fields);
+        }
+        _ => {}
+    }
+}
+
+fn table(page: &mut String, fields: &[Field]) {
+    page.push_str("| key | value | | meaning |\n|---|---|---|---|\n");
+    for Field { name, ty, need, doc } in fields {
+        let need = match need {
+            Need::Required => "required".to_owned(),
+            Need::Optional => String::new(),
+            Need::Default(value) => format!("default `{value}`"),
+            Need::InPlaybook => "in a playbook".to_owned(),
+            Need::InFleet => "in a fleet".to_owned(),
+        };
+        let _ = writeln!(page, "| `{name}` | {} | {need} | {doc} |", ty.words());
+    }
+}
+
+fn call(page: &mut String, spec: &Spec, action: bool) {
+    let _ = writeln!(page, "\n### {}\n\n{}", spec.name, spec.doc);
+    if action {
+        let (timeout, attempts) = (spec.timeout, spec.attempts);
+        let _ = writeln!(page, "Default timeout {timeout}, attempts {attempts}.");
+    }
+    if !spec.one_of.is_empty() {
+        let choice: Vec<_> = spec.one_of.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(page, "Exactly one of {}.", choice.join(", "));
+    }
+    page.push('\n');
+    table(page, spec.fields);
+}
+
+fn timing(page: &mut String) {
+    page.push_str("\n### The presets of timing\n\n| key | default | fast |\n|---|---|---|\n");
+    let [slow, fast] = [Profile::Default, Profile::Fast].map(Timing::of);
+    for ((name, slow), (_, fast)) in slow.values().into_iter().zip(fast.values()) {
+        let _ = writeln!(page, "| `{name}` | {slow} | {fast} |");
+    }
+    for (name, timing) in [("default", slow), ("fast", fast)] {
+        let _ = writeln!(page, "\nWith `{name}`, {}.", timing.bounds());
+    }
+}

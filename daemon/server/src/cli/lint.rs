@@ -1,0 +1,256 @@
+//! `standfast lint` and `standfast explain`: proof from files alone. No member is asked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use standfast_core::bundle::Bundle;
+use standfast_core::explain;
+use standfast_core::finding::{Finding, Findings, code};
+use standfast_core::source::{MAX_BYTES, SourceFile};
+
+use super::exit::{Exit, Failure};
+use super::output::{Format, Output};
+
+/// `standfast lint ...`
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Files, or folders of which all *.yaml and *.yml count: one fleet, and its playbooks
+    #[arg(default_value = ".")]
+    paths: Vec<PathBuf>,
+}
+
+/// `standfast explain ...`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The id of a finding, as in SF005; without it, all are listed
+    id: Option<String>,
+}
+
+/// Reads the files and says everything that is wrong with them.
+pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let (files, mut unread) = read(&args.paths)?;
+    let (bundle, mut findings) = Bundle::load(files.clone());
+    let mut sorted = files;
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    if !unread.is_empty() {
+        // What the unread files hold is not known, so nothing is called missing.
+        let sure = |finding: &&Finding| finding.at.is_some() && finding.code != code::UNKNOWN_PLAYBOOK;
+        unread.extend(findings.iter().filter(sure).cloned());
+        findings = Findings::default();
+        findings.extend(unread);
+        findings = findings.finish(&sorted);
+    }
+    match output.format {
+        Format::Table => {
+            let color = output.out.color();
+            output.out.write(&findings.to_text(&sorted, color))?;
+            if let Some(bundle) = &bundle {
+                summary(bundle, output)?;
+            }
+        }
+        Format::Json | Format::Yaml => {
+            let mut value = findings.to_json();
+            if let Some(bundle) = &bundle {
+                value["bundle"] = json!(bundle.digest);
+                value["bounds"] = json!(bundle.fleet.timing.bounds());
+            }
+            output.data(&value, |_, _| Ok(()))?;
+        }
+    }
+    Ok(if findings.has_errors() { Exit::Found } else { Exit::Done })
+}
+
+fn summary(bundle: &Bundle, output: &mut Output) -> Result<(), Failure> {
+    let steps: usize = bundle.playbooks.values().map(|playbook| playbook.flat().count()).sum();
+    output.out.line(format!(
+        "fleet {}: {} sites, {} services, {} resources; {} playbooks, {steps} steps; bundle {}",
+        bundle.fleet.name.value,
+        bundle.fleet.sites.len(),
+        bundle.fleet.services.len(),
+        bundle.fleet.resources.len(),
+        bundle.playbooks.len(),
+        bundle.digest.short(),
+    ))?;
+    output.out.line(format!("timing: {}", bundle.fleet.timing.bounds()))
+}
+
+/// Shows the page of a finding, or the list of all.
+pub fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let pages: Vec<&explain::Page> = match &args.id {
+        Some(id) => vec![explain::page(id).map_err(|unknown| {
+            let failure = Failure::usage(unknown.message.clone());
+            unknown.help.iter().fold(failure, |failure, help| failure.hint(help))
+        })?],
+        None => explain::all().iter().collect(),
+    };
+    let value: Vec<_> = pages
+        .iter()
+        .map(|page| {
+            json!({
+                "id": page.code.id, "severity": page.code.severity.name(), "title": page.code.title,
+                "why": page.why, "wrong": page.wrong.text(), "right": page.right.text(),
+            })
+        })
+        .collect();
+    output.data(&value, |_, out| {
+        pages.iter().try_for_each(|page| match &args.id {
+            Some(_) => out.write(&page.to_string()),
+            None => {
+                out.line(format!("{}  {:<7}  {}", page.code.id, page.code.severity.name(), page.code.title))
+            }
+        })
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The files by the names that were given, and findings about those that are no text.
+fn read(paths: &[PathBuf]) -> Result<(Vec<SourceFile>, Vec<Finding>), Failure> {
+    let mut names = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let mut inside = folder(path)?;
+            if inside.is_empty() {
+                return Err(Failure::usage(format!("there is no *.yaml or *.yml in {}", path.display())));
+            }
+            names.append(&mut inside);
+        } else {
+            names.push(path.clone());
+        }
+    }
+    names.sort();
+    names.dedup();
+    let (mut files, mut unread) = (Vec::new(), Vec::new());
+    for path in names {
+        let name = path.strip_prefix("./").unwrap_or(&path).display().to_string();
+        // A file too large is not read at all, whatever its size is.
+        let size = fs::metadata(&path).map(|data| data.len()).map_err(|error| unreadable(&path, &error))?;
+        if size > MAX_BYTES as u64 {
+            unread.push(Finding::too_large(name, usize::try_from(size).unwrap_or(usize::MAX / 10)));
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
+        match SourceFile::from_bytes(name, bytes) {
+            Ok(file) => files.push(file),
+            Err(finding) => unread.push(*finding),
+        }
+    }
+    Ok((files, unread))
+}
+
+fn folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let yaml = |file: &PathBuf| file.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
+        .map(|files| files.into_iter().filter(yaml).collect())
+        .map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("cannot read {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Stream;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn output(format: Format) -> (Output, Paper) {
+        let paper = Paper::default();
+        let output =
+            Output { out: Stream::plain(paper.clone()), err: Stream::plain(std::io::sink()), format };
+        (output, paper)
+    }
+
+    fn text(paper: &Paper) -> String {
+        String::from_utf8(paper.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// A copy of the example, with `change` made to its playbook.
+    fn example(change: impl Fn(&str) -> Vec<u8>) -> tempfile::TempDir {
+        let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../playbooks/shop");
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(shop.join("fleet.yaml"), folder.path().join("fleet.yaml")).unwrap();
+        let playbook = fs::read_to_string(shop.join("shop.yaml")).unwrap();
+        fs::write(folder.path().join("shop.yaml"), change(&playbook)).unwrap();
+        folder
+    }
+
+    fn run(folder: &Path, format: Format) -> (Result<Exit, Failure>, String) {
+        let (mut output, paper) = output(format);
+        let exit = lint(&LintArgs { paths: vec![folder.to_owned()] }, &mut output);
+        (exit, text(&paper))
+    }
+
+    #[test]
+    fn a_clean_folder_is_summed_up_with_its_bounds() {
+        let folder = example(|text| text.as_bytes().to_vec());
+        let (exit, shown) = run(folder.path(), Format::Table);
+        assert_eq!(exit, Ok(Exit::Done));
+        assert!(
+            shown.starts_with("fleet shop: 3 sites, 3 services, 5 resources; 1 playbooks, 6 steps;"),
+            "{shown}"
+        );
+        assert!(shown.contains("a lost site is seen within 23.5 s"), "{shown}");
+    }
+
+    #[test]
+    fn errors_are_shown_and_counted() {
+        let folder = example(|text| text.replace("at: $to}", "at: b}").into_bytes());
+        let (exit, shown) = run(folder.path(), Format::Table);
+        assert_eq!(exit, Ok(Exit::Found));
+        assert!(shown.contains("error[SF030]: the literal site `b` in a playbook"), "{shown}");
+        let (exit, shown) = run(folder.path(), Format::Json);
+        assert_eq!(exit, Ok(Exit::Found));
+        let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(value["findings"][0]["id"], "SF030");
+        assert!(value.get("bundle").is_none());
+    }
+
+    #[test]
+    fn what_is_no_text_or_too_large_is_one_finding() {
+        for (bytes, id) in [(b"title: \xff\n".to_vec(), "SF001"), (vec![b'#'; 10 << 20], "SF003")] {
+            let folder = example(|_| bytes.clone());
+            let (exit, shown) = run(folder.path(), Format::Json);
+            assert_eq!(exit, Ok(Exit::Found));
+            let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            let ids: Vec<_> = value["findings"].as_array().unwrap().iter().map(|f| f["id"].clone()).collect();
+            assert!(ids.contains(&json!(id)), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_usage_error() {
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(run(empty.path(), Format::Table).0.unwrap_err().exit, Exit::Usage);
+        assert_eq!(run(&empty.path().join("x.yaml"), Format::Table).0.unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn findings_are_explained() {
+        let (mut output, paper) = output(Format::Table);
+        explain(&ExplainArgs { id: Some("sf032".into()) }, &mut output).unwrap();
+        assert!(text(&paper).starts_with("SF032 (error): a promotion without a fence before it"));
+        explain(&ExplainArgs { id: None }, &mut output).unwrap();
+        assert!(text(&paper).contains("SF050  error    the request does not fit the playbook"));
+        let failure = explain(&ExplainArgs { id: Some("SF999".into()) }, &mut output).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+    }
+}
