@@ -24,12 +24,14 @@ pub mod embedded;
 pub mod error;
 pub mod etcd;
 pub mod limits;
+pub mod open;
 pub mod pages;
 pub mod watch;
 
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use etcd::{EtcdOptions, EtcdStore, EtcdTls};
+pub use open::open;
 pub use pages::range_all;
 pub use watch::{WatchBatch, WatchEnd, WatchEvent, WatchStream};
 

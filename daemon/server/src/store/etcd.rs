@@ -38,7 +38,7 @@ pub struct EtcdOptions {
     pub endpoints: Vec<String>,
     /// Put before every key, such as `/standfast/shop/`; at most 64 bytes.
     pub prefix: String,
-    /// Mutual TLS; without it endpoints are `http`.
+    /// For `https` endpoints.
     pub tls: Option<EtcdTls>,
     /// The most that one call may take at one endpoint.
     pub request_timeout: Duration,
@@ -53,10 +53,8 @@ pub struct EtcdOptions {
 pub struct EtcdTls {
     /// The authority that signed etcd's certificates.
     pub ca: Vec<u8>,
-    /// Our own certificate, with its chain.
-    pub certificate: Vec<u8>,
-    /// Its private key.
-    pub key: secrecy::SecretString,
+    /// Our own certificate with its chain, and its private key.
+    pub identity: Option<(Vec<u8>, secrecy::SecretString)>,
 }
 
 impl EtcdOptions {
@@ -216,7 +214,9 @@ fn about_lease(error: StoreError, lease: Option<LeaseId>) -> StoreError {
 
 fn tls_options(tls: &EtcdTls) -> TlsOptions {
     use secrecy::ExposeSecret;
-    TlsOptions::new()
-        .ca_certificate(Certificate::from_pem(&tls.ca))
-        .identity(Identity::from_pem(&tls.certificate, tls.key.expose_secret()))
+    let options = TlsOptions::new().ca_certificate(Certificate::from_pem(&tls.ca));
+    match &tls.identity {
+        Some((certificate, key)) => options.identity(Identity::from_pem(certificate, key.expose_secret())),
+        None => options,
+    }
 }

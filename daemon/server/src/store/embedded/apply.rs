@@ -17,11 +17,14 @@ use crate::store::{Compare, Keys, LeaseId, Op, OpResult, Range, Revision, StoreE
 /// How much history one commit forgets; the rest waits for the next.
 const SWEEP_ENTRIES: usize = 500;
 
+type Live<'t> = Table<'t, &'static str, (u64, u64)>;
+type Versions<'t> = Table<'t, (&'static str, u64), Version>;
+
 /// The tables in the hands of the one writer.
 pub(super) struct Writing<'t> {
     meta: Table<'t, &'static str, u64>,
-    live: Table<'t, &'static str, (u64, u64)>,
-    versions: Table<'t, (&'static str, u64), Version>,
+    live: Live<'t>,
+    versions: Versions<'t>,
     log: Table<'t, (u64, u32), &'static str>,
     leases: Table<'t, u64, u64>,
     lease_keys: Table<'t, (u64, &'static str), ()>,
@@ -318,10 +321,7 @@ impl<'t> Writing<'t> {
         }
     }
 
-    fn reading(
-        &self,
-        revision: Revision,
-    ) -> Reading<'_, Table<'t, &'static str, (u64, u64)>, Table<'t, (&'static str, u64), Version>> {
+    fn reading(&self, revision: Revision) -> Reading<'_, Live<'t>, Versions<'t>> {
         Reading { live: &self.live, versions: &self.versions, revision, compacted: self.compacted }
     }
 }
