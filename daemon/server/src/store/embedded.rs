@@ -23,9 +23,13 @@ use super::{
 };
 
 mod apply;
+#[cfg(test)]
+mod faults;
 mod feed;
 mod file;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 /// How much the store may hold before it refuses puts, as etcd does by default: 2 GiB.

@@ -24,6 +24,9 @@ pub(super) enum Place {
     File(PathBuf),
     /// Nowhere: gone with the process.
     Memory,
+    /// On a disk that a test has made.
+    #[cfg(test)]
+    Disk(super::faults::Disk),
 }
 
 impl std::fmt::Display for Place {
@@ -31,6 +34,8 @@ impl std::fmt::Display for Place {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Memory => f.write_str("memory"),
+            #[cfg(test)]
+            Self::Disk(_) => f.write_str("a test's disk"),
         }
     }
 }
@@ -50,6 +55,8 @@ impl Place {
                 builder.create_with_backend(backend)?
             }
             Self::Memory => builder.create_with_backend(InMemoryBackend::new())?,
+            #[cfg(test)]
+            Self::Disk(disk) => builder.create_with_backend(disk.clone())?,
         };
         make_tables(&db)?;
         Ok(db)
@@ -119,7 +126,7 @@ impl Place {
 }
 
 /// The processes that have `path` open.
-fn holders(path: &Path) -> impl Iterator<Item = u32> {
+pub(super) fn holders(path: &Path) -> impl Iterator<Item = u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(move |pid| {
