@@ -29,6 +29,7 @@ impl Cluster {
         let scratch = Scratch::new().expect("a folder");
         let places: Vec<Place> = (1..=3)
             .map(|site| Place {
+                name: format!("m{site}"),
                 site: scratch.site(&site.to_string()).expect("a folder"),
                 ip: Ipv4Addr::new(127, 77, 9, site).into(),
             })

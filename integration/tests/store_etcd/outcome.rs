@@ -106,17 +106,10 @@ async fn a_full_etcd_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_shown_and_demanded() {
     let cluster = Cluster::start_with(|scratch| {
-        let dir = scratch.path().join("pki");
-        pki(&dir);
+        let folder = scratch.path().join("pki");
+        pki(&folder);
         pki(&scratch.path().join("other"));
-        let file = |name: &str| dir.join(name);
-        Some(Tls {
-            ca: file("ca.pem"),
-            server_cert: file("m.pem"),
-            server_key: file("m.key"),
-            client_cert: file("kim.pem"),
-            client_key: file("kim.key"),
-        })
+        Some(Tls { folder, client: "kim".into() })
     })
     .await;
     let tls = |dir: &str, identity: Option<&str>| {
@@ -162,7 +155,9 @@ struct Pki {
 
 fn pki(dir: &Path) {
     let dir = dir.to_str().expect("a plain path");
-    let addresses = "m=a,127.77.9.1,127.77.9.2,127.77.9.3";
-    let args = ["pki", "init", "--dir", dir, "--member", addresses, "--client", "kim"];
+    let mut args: Vec<String> = ["pki", "init", "--client", "kim", "--dir", dir].map(str::to_owned).to_vec();
+    for member in 1..=3 {
+        args.extend(["--member".into(), format!("m{member}=s{member},127.77.9.{member}")]);
+    }
     Pki::parse_from(args).args.run().expect("certificates");
 }
