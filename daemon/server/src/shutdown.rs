@@ -61,4 +61,46 @@ mod tests {
         let error = drain(Duration::from_millis(1), never).await.unwrap_err();
         assert!(error.to_string().contains("shutdown.deadline"));
     }
+
+    /// Set in the process that the test below starts: this very test, playing the daemon.
+    const PLAYS_DAEMON: &str = "STANDFAST_TEST_PLAYS_DAEMON";
+
+    #[test]
+    fn the_first_signal_asks_and_the_second_ends_at_once() {
+        use std::io::{BufRead, BufReader};
+        use std::process::{Command, Stdio};
+
+        use rustix::process::{Pid, Signal, kill_process};
+
+        if std::env::var_os(PLAYS_DAEMON).is_some() {
+            return drain_for_ever();
+        }
+        let name = "shutdown::tests::the_first_signal_asks_and_the_second_ends_at_once";
+        let mut daemon = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(PLAYS_DAEMON, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_child(&daemon);
+        let mut lines = BufReader::new(daemon.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.ends_with("listening")));
+        kill_process(pid, Signal::TERM).unwrap();
+        assert!(lines.any(|line| line.ends_with("draining")));
+        assert!(daemon.try_wait().unwrap().is_none(), "it drains, and has not ended");
+        kill_process(pid, Signal::INT).unwrap();
+        assert_eq!(daemon.wait().unwrap().code(), Some(FORCED));
+    }
+
+    fn drain_for_ever() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let asked = on_signals().unwrap();
+            println!("listening");
+            asked.cancelled().await;
+            println!("draining");
+            // Bounded, should the test that started this die.
+            let _ = drain(Duration::from_secs(60), std::future::pending::<()>()).await;
+        });
+    }
 }
