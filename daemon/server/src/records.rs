@@ -6,7 +6,8 @@
 //! judgement                  what the leader thinks of every site; rewritten with every beat
 //! members/ID                 a live member: hangs on its lease
 //! observations/ID            what it saw last
-//! bundle                     digest of the current bundle
+//! bundle                     the current bundle in short, and the last requests for one
+//! applied/DIGEST             a bundle in short, of all that are kept
 //! bundles/DIGEST/...         a bundle's files, chunked
 //! runs/ID                    head of a run: its state in short, rewritten with every entry
 //! journals/ID/NNNNNNNN       one entry of its journal
@@ -38,7 +39,7 @@ pub const JUDGEMENT: &str = "judgement";
 pub const MEMBERS: &str = "members/";
 /// Prefix of observations.
 pub const OBSERVATIONS: &str = "observations/";
-/// Key of the current bundle's digest.
+/// Key of the current bundle in short.
 pub const BUNDLE: &str = "bundle";
 /// Prefix of run heads.
 pub const RUNS: &str = "runs/";

@@ -1,7 +1,6 @@
 //! `standfast apply`: files become the bundle that the cluster works by.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use standfast_proto::v1::bundles_client::BundlesClient;
@@ -12,6 +11,7 @@ use super::exit::{Exit, Failure};
 use super::human;
 use super::output::{Output, Stream};
 use super::{request_id, uncertain};
+use crate::bundles::read_paths;
 
 /// `standfast apply ...`
 #[derive(Debug, Args)]
@@ -92,73 +92,8 @@ pub fn show_finding(finding: &Finding, out: &mut Stream) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The files, by name: sorted, so that the same folder is the same bundle on every machine.
+/// The files as they go over the wire.
 fn read(paths: &[PathBuf]) -> Result<Vec<BundleFile>, Failure> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let mut inside = folder(path)?;
-            if inside.is_empty() {
-                let message = format!("there is no *.yaml or *.yml in {}", path.display());
-                return Err(Failure::usage(message));
-            }
-            inside.sort();
-            for file in inside {
-                files.push(file_of(&file)?);
-            }
-        } else {
-            files.push(file_of(path)?);
-        }
-    }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    if let Some(pair) = files.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(Failure::usage(format!("{} is given twice", pair[0].name)));
-    }
-    Ok(files)
-}
-
-fn folder(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let yaml = |file: &PathBuf| file.extension().is_some_and(|e| e == "yaml" || e == "yml");
-    fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
-        .map(|files| files.into_iter().filter(yaml).collect())
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-}
-
-fn file_of(path: &Path) -> Result<BundleFile, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(BundleFile { name, text })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_is_read_sorted_and_without_other_files() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for name in ["shop.yml", "fleet.yaml", "README.md"] {
-            fs::write(folder.path().join(name), name).expect("a file");
-        }
-        let files = read(&[folder.path().to_owned()]).expect("files");
-        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-        assert_eq!(names, ["fleet.yaml", "shop.yml"]);
-        assert_eq!(files[0].text, "fleet.yaml");
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let empty = read(&[folder.path().to_owned()]).expect_err("nothing in it");
-        assert!(empty.message.contains("no *.yaml"), "{empty}");
-        let missing = folder.path().join("fleet.yaml");
-        let failure = read(std::slice::from_ref(&missing)).expect_err("no such file");
-        assert_eq!(failure.exit, Exit::Usage);
-        assert!(failure.message.contains(&missing.display().to_string()), "{failure}");
-        fs::write(&missing, "").expect("a file");
-        let twice = read(&[missing.clone(), missing]).expect_err("the same name");
-        assert!(twice.message.contains("given twice"), "{twice}");
-    }
+    let files = read_paths(paths).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(files.into_iter().map(|file| BundleFile { name: file.name, text: file.text }).collect())
 }
