@@ -165,6 +165,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Supervise(args) => return args.run(),
         _ => cli,
     };
+    crate::tls::install_provider();
     let mut output = Output::standard();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
