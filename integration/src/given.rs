@@ -9,11 +9,12 @@ use standfast::secrets::Secrets;
 use standfast::supervise::Supervisor;
 use standfast_core::action::{Attempt, Failure, FailureKind, Inspection};
 use standfast_core::ids::Epoch;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// An environment with a folder of secrets of its own.
@@ -67,7 +68,6 @@ impl Given {
             env: self.env.clone(),
             deadline: Instant::now() + within,
             mode: standfast_core::plan::Mode::Emergency,
-            approved_by: Vec::new(),
             leash: None,
             cancel: CancellationToken::new(),
         }
@@ -88,6 +88,32 @@ impl Silent {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(failed())?;
         let address = listener.local_addr().map_err(failed())?;
         Ok(Silent { address, _listener: listener })
+    }
+}
+
+/// A target whose packets are lost: to connect to it neither succeeds nor fails.
+pub struct Deaf {
+    /// Where.
+    pub address: SocketAddr,
+    _full: (tokio::net::TcpListener, Vec<TcpStream>),
+}
+
+impl Deaf {
+    /// On a free port, whose queue is full: the kernel drops who else wants in.
+    pub async fn new() -> Result<Deaf> {
+        Deaf::open().await.map_err(Error::io("opening a deaf port"))
+    }
+
+    async fn open() -> std::io::Result<Deaf> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(1)?;
+        let address = listener.local_addr()?;
+        let mut queue = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            queue.push(stream?);
+        }
+        Ok(Deaf { address, _full: (listener, queue) })
     }
 }
 

@@ -11,7 +11,7 @@ use standfast::action::{act, inspect};
 use standfast_core::action::Inspection::{Conflict, Needed, Satisfied, Unknown};
 use standfast_core::action::{Action, FailureKind, Value};
 use standfast_core::check::Check;
-use standfast_integration::given::{Given, Silent, fails, finds};
+use standfast_integration::given::{Deaf, Given, Silent, fails, finds};
 use standfast_integration::parts::ports;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -137,6 +137,10 @@ async fn a_dead_tool_is_unreachable_and_a_silent_one_ambiguous() -> Outcome {
         &[&dead.to_string(), "refused"],
     );
     finds(inspect(&action, &given.context(ENOUGH)).await, Unknown, &["now unreachable", &dead.to_string()]);
+    let deaf = Deaf::new().await?;
+    let action = request(format!("http://{}/start", deaf.address));
+    let failed = act(&action, &given.context(Duration::from_millis(400))).await;
+    fails(failed, FailureKind::Unreachable, &[&deaf.address.to_string(), "no connection within"]);
     let silent = Silent::new()?;
     let action = request(format!("http://{}/start", silent.address));
     let failed = act(&action, &given.context(Duration::from_millis(300))).await;

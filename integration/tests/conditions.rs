@@ -7,7 +7,7 @@ use standfast::condition::evaluate;
 use standfast::condition::lag::sample_all;
 use standfast_core::check::{Answer, Check, Database, LagLimit, RecordType, Role};
 use standfast_core::time::Span;
-use standfast_integration::given::{Given, Silent};
+use standfast_integration::given::{Deaf, Given, Silent};
 use standfast_integration::parts::bind::{Bind, Zone};
 use standfast_integration::parts::postgres::Postgres;
 use standfast_integration::parts::scratch::Scratch;
@@ -83,7 +83,7 @@ async fn web() -> std::io::Result<std::net::SocketAddr> {
             "/endless",
             get(|| async {
                 let words = futures::stream::repeat(Ok::<_, std::convert::Infallible>(Bytes::from_static(
-                    b"on and on ",
+                    &[b'.'; 65_536],
                 )));
                 Body::from_stream(words)
             }),
@@ -128,6 +128,9 @@ async fn http_and_tcp_to_a_dead_and_to_a_silent_target_fail_in_time() -> Outcome
     let silent = Silent::new()?;
     fails_in_time(&given, &get(format!("http://{}/", silent.address))).await;
     holds(&given, &Check::TcpConnect { address: silent.address.to_string() }, &[]).await;
+    let deaf = Deaf::new().await?;
+    fails_in_time(&given, &get(format!("http://{}/", deaf.address))).await;
+    fails_in_time(&given, &Check::TcpConnect { address: deaf.address.to_string() }).await;
     unknown(&given, &get("http://nowhere.invalid/".into()), &["nowhere.invalid"]).await;
     unknown(&given, &Check::TcpConnect { address: "nowhere.invalid:1".into() }, &["nowhere.invalid"]).await;
     unknown(&given, &get("no url".into()), &["no url"]).await;

@@ -22,7 +22,6 @@ use crate::client::Error;
 use crate::condition::Env;
 use async_trait::async_trait;
 use standfast_core::action::{Action, Attempt, Failure, FailureKind, Inspection};
-use standfast_core::ids::Identity;
 use standfast_core::plan::Mode;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -43,9 +42,6 @@ pub struct Context {
     pub deadline: Instant,
     /// Why the site is left.
     pub mode: Mode,
-    /// People who have approved this very step, as the journal has it. Whether each may was
-    /// judged when the approval was taken.
-    pub approved_by: Vec<Identity>,
     /// The point of the boot clock at which children are killed, wherever they are, because
     /// another member may act from then on; moved by every renewal. None outside a cluster.
     pub leash: Option<watch::Receiver<Duration>>,

@@ -67,7 +67,9 @@ pub(crate) async fn answered<T>(
 }
 
 fn elapsed(began: Instant, deadline: Instant) -> Span {
-    Span::ms(u64::try_from(deadline.saturating_duration_since(began).as_millis()).unwrap_or(u64::MAX))
+    let passed = deadline.saturating_duration_since(began);
+    // Of 300 ms, some microseconds pass before they begin to be counted.
+    Span::ms(u64::try_from(passed.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
 /// One short line of what a target said: people read it, and it is journaled.

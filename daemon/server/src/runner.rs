@@ -93,7 +93,6 @@ impl Runner {
             env: self.env.clone(),
             deadline: Instant::now() + within,
             mode: job.plan.request.mode,
-            approved_by: Vec::new(),
             leash: Some(self.leash.clone()),
             cancel: self.kill.clone(),
         }
@@ -155,7 +154,6 @@ pub async fn preview(plan: &Plan, env: &Env) -> (Vec<Answer>, Vec<Inspection>) {
             env: env.clone(),
             deadline: Instant::now() + INSPECT,
             mode: plan.request.mode,
-            approved_by: Vec::new(),
             leash: None,
             cancel: CancellationToken::new(),
         };

@@ -224,6 +224,12 @@ impl Part {
     /// stay open, and nobody answers.
     pub fn pause(&self) {
         self.signal_all(Signal::STOP);
+        // A thread that is just running hears of it a little later.
+        let until = std::time::Instant::now() + PROMPT;
+        let processes = || self.own.iter().flat_map(|own| descendants(&[*own]));
+        while !processes().all(|process| process.is_stopped()) && std::time::Instant::now() < until {
+            std::thread::yield_now();
+        }
     }
 
     /// Lets a paused program go on.

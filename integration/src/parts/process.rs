@@ -58,6 +58,14 @@ impl Process {
         Stat::read(self.pid).is_some_and(|stat| stat.process == self && stat.lives())
     }
 
+    /// Whether it has come to a stop, with all its threads, or is gone.
+    pub fn is_stopped(self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        threads
+            .filter_map(|thread| Stat::read(thread.file_name().to_str()?.parse().ok()?))
+            .all(|thread| matches!(thread.state, 'T' | 't' | 'Z' | 'X'))
+    }
+
     /// Sends a signal. `false` if the process is gone, or is not ours to signal.
     pub fn signal(self, signal: Signal) -> bool {
         let Some(pid) = Pid::from_raw(self.pid) else { return false };

@@ -34,12 +34,25 @@ impl Driver for Prove<'_> {
                 None => {}
             }
         }
-        let powers = self.any_of.iter().filter_map(|proof| match proof {
-            FenceProof::PowerOff { command } => Some(format!("would run {}", command.join(" "))),
-            _ => None,
-        });
-        let told = powers.chain(not).collect::<Vec<_>>().join("; ");
-        Inspection::Needed(format!("{} is not proven fenced: {told}", self.site))
+        let mut possible = false;
+        for proof in self.any_of {
+            match proof {
+                FenceProof::PowerOff { command } => {
+                    match (Run { command, env: &BTreeMap::new() }).inspect(cx).await {
+                        Inspection::Conflict(why) => not.push(format!("power_off: {why}")),
+                        _ => {
+                            possible = true;
+                            not.insert(0, format!("would run {}", command.join(" ")));
+                        }
+                    }
+                }
+                FenceProof::OperatorWord { .. } => possible = true,
+                FenceProof::WritesRefused { databases, .. } => possible |= !databases.is_empty(),
+                FenceProof::SiteLeaseExpired => {}
+            }
+        }
+        let text = format!("{} is not proven fenced: {}", self.site, not.join("; "));
+        if possible { Inspection::Needed(text) } else { Inspection::Conflict(text) }
     }
 
     async fn act(&self, cx: &Context) -> Result<String, Failure> {
@@ -70,18 +83,17 @@ impl Driver for Prove<'_> {
 }
 
 impl Prove<'_> {
-    /// What a proof that only looks comes to; nothing for one that acts.
+    /// What a proof that only looks comes to; nothing for one that acts. A person's word is
+    /// journaled by the engine, which then does not ask here.
     async fn seen(&self, proof: &FenceProof, cx: &Context) -> Option<Result<String, String>> {
-        let site = self.site;
         match proof {
             FenceProof::SiteLeaseExpired => {
                 Some(Err("site_lease_expired: the site lease does not exist in this version".into()))
             }
             FenceProof::PowerOff { .. } => None,
-            FenceProof::OperatorWord { role } => Some(match cx.approved_by.first() {
-                Some(person) => Ok(format!("{person} gives their word that {site} cannot write")),
-                None => Err(format!("operator_word: no {role} has given it")),
-            }),
+            FenceProof::OperatorWord { role } => Some(Err(format!(
+                "operator_word: a person of {role} may give it, by name and with a reason, as an override of `fence`"
+            ))),
             FenceProof::WritesRefused { databases, witness } => {
                 let asked = writes_refused(databases, witness, cx).await;
                 Some(asked.map_err(|why| format!("writes_refused: {why}")))

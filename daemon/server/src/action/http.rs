@@ -49,7 +49,12 @@ impl Driver for Request<'_> {
         let what = self.what();
         let values = Values::resolve(self.headers, &cx.env.secrets)?;
         let request = self.build(&values, cx).map_err(|why| refused(format!("{what}: {why}")))?;
+        // Whether nothing was sent cannot be told from a request that was late. So look first.
+        let host = Url::parse(self.url).ok().as_ref().and_then(address);
+        let host = host.ok_or_else(|| refused(format!("{what}: this is no URL")))?;
         let began = Instant::now();
+        let soon = began + cx.deadline.saturating_duration_since(began) / 2;
+        stream::tcp(&host, cx.env.source, soon).await.map_err(failure)?;
         let sending = async { request.send().await.map_err(|error| classify(self.url, error)) };
         let response = match tokio::time::timeout_at(cx.deadline, sending).await {
             Ok(response) => response.map_err(failure)?,

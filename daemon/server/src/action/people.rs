@@ -1,13 +1,12 @@
 //! `approval.ask`: wait for people.
 //!
-//! There is nothing to perform. The engine asks, journals each approval, and hands those who
-//! gave one to the inspection; enough of them satisfy it. To act on it is refused, so that no
-//! path through the engine can take an approval for given because its act went well.
+//! There is nothing to perform: the engine asks, journals each approval and ends the step. Here
+//! it always remains to be done, and to act on it is refused, so that no path through the
+//! engine can take an approval for given because an inspection or an act went well.
 
 use super::{Context, Driver, refused};
 use async_trait::async_trait;
 use standfast_core::action::{Failure, Inspection};
-use std::collections::BTreeSet;
 
 pub(super) struct Ask<'a> {
     pub(super) role: &'a str,
@@ -17,16 +16,8 @@ pub(super) struct Ask<'a> {
 
 #[async_trait]
 impl Driver for Ask<'_> {
-    async fn inspect(&self, cx: &Context) -> Inspection {
-        let people: BTreeSet<_> = cx.approved_by.iter().map(|person| person.as_str()).collect();
-        let (have, Ask { role, quorum, message }) = (people.len(), self);
-        let names = people.into_iter().collect::<Vec<_>>().join(", ");
-        // Nobody's approval is none, whatever the plan asks for.
-        if have > 0 && have >= *quorum as usize {
-            Inspection::Satisfied(format!("approved by {names}"))
-        } else {
-            Inspection::Needed(format!("waits for {quorum} of {role}, has {have}: {message}"))
-        }
+    async fn inspect(&self, _: &Context) -> Inspection {
+        Inspection::Needed(format!("waits for {} of {}: {}", self.quorum, self.role, self.message))
     }
 
     async fn act(&self, _: &Context) -> Result<String, Failure> {

@@ -21,16 +21,16 @@ pub(super) struct Until<'a> {
 impl Driver for Until<'_> {
     async fn inspect(&self, cx: &Context) -> Inspection {
         match self.round(cx).await {
-            (Answer::Holds(_), seen) => Inspection::Satisfied(seen),
-            (Answer::Fails(_), seen) => Inspection::Needed(seen),
-            (Answer::Unknown(_), seen) => Inspection::Unknown(seen),
+            (true, seen) => Inspection::Satisfied(seen),
+            // Also what cannot be asked yet is waited for.
+            (false, seen) => Inspection::Needed(seen),
         }
     }
 
     async fn act(&self, cx: &Context) -> Result<String, Failure> {
         loop {
-            let (answer, seen) = self.round(cx).await;
-            if answer.holds() {
+            let (all, seen) = self.round(cx).await;
+            if all {
                 return Ok(seen);
             }
             if Instant::now() + PAUSE >= cx.deadline {
@@ -45,15 +45,13 @@ impl Driver for Until<'_> {
 }
 
 impl Until<'_> {
-    /// The first answer that is not Holds, or the last that is, and what to say of the round.
-    async fn round(&self, cx: &Context) -> (Answer, String) {
+    /// Whether all hold, and what was seen: of those that do not, if there are any.
+    async fn round(&self, cx: &Context) -> (bool, String) {
         let left = cx.deadline.saturating_duration_since(Instant::now()).min(ASK);
         let asking = self.all.iter().map(|check| evaluate(check, &cx.env, left));
         let answers = futures::future::join_all(asking).await;
-        let open: Vec<_> = answers.iter().filter(|answer| !answer.holds()).collect();
-        let told = if open.is_empty() { answers.iter().collect() } else { open.clone() };
-        let seen = told.iter().map(|answer| answer.detail()).collect::<Vec<_>>().join("; ");
-        let first = open.first().copied().cloned().unwrap_or_else(|| Answer::Holds(seen.clone()));
-        (first, seen)
+        let all = answers.iter().all(Answer::holds);
+        let told = answers.iter().filter(|answer| all || !answer.holds()).map(Answer::detail);
+        (all, told.collect::<Vec<_>>().join("; "))
     }
 }
