@@ -19,6 +19,7 @@ pub mod output;
 pub mod plan;
 pub mod run;
 pub mod screen;
+pub mod serve;
 pub mod site;
 pub mod status;
 pub mod view;
@@ -118,6 +119,8 @@ Exit: 0, 2 when a file cannot be read, 3 when an error was found.")]
     /// Who is there, and who leads
     #[command(subcommand)]
     Member(member::MemberCommand),
+    /// Run the daemon: a member that observes, and leads when it is its turn
+    Serve(serve::ServeArgs),
     /// Make and extend a private certificate authority
     #[command(after_help = "\
 Examples:
@@ -212,6 +215,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Site(command) => site::run(command, &mut client(10)?, output).await,
         Command::WhyNot(args) => site::why_not(args, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
+        Command::Serve(args) => serve::run(args, output).await,
         Command::Pki(args) => {
             let files = args.run().map_err(no_certificates)?;
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();

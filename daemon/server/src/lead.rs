@@ -320,7 +320,15 @@ impl Lead {
             stop,
             kill,
         };
-        tokio::spawn(term::run(deps, inputs, received));
+        let (words, stopped) = (self.words.clone(), deps.stop.clone());
+        let running = tokio::spawn(term::run(deps, inputs, received));
+        tokio::spawn(async move {
+            // A leader whose term has died would hold the lead and do nothing with it.
+            if running.await.is_err() && !stopped.is_cancelled() {
+                tracing::error!("the term ended by itself; handing over");
+                let _ = words.send(Word::StepDown);
+            }
+        });
         self.deps.metrics.set_leader(true);
         self.deps.metrics.set_epoch(term.epoch.0);
         self.deps.leads.send_replace(true);

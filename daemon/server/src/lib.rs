@@ -1,6 +1,7 @@
 //! The daemon: effects around the core, and the command line.
 
 pub mod action;
+pub mod app;
 pub mod bundles;
 pub mod cli;
 pub mod client;

@@ -286,9 +286,9 @@ impl Run {
         let judgement = self.controller.judgement();
         for judged in &judgement.sites {
             let (metrics, site) = (&self.deps.metrics, judged.finding.site.as_str());
-            metrics.set_verdict(site, &judged.finding.verdict.to_string());
+            metrics.set_verdict(site, &judged.finding.verdict.to_string().to_lowercase());
             for vote in &judged.finding.votes {
-                metrics.set_vote(site, vote.voter.as_str(), &vote.vote.to_string());
+                metrics.set_vote(site, vote.voter.as_str(), &vote.vote.to_string().to_lowercase());
             }
             if !judged.rulings.is_empty() {
                 let refusing = judged.rulings.iter().filter(|ruling| ruling.says == Says::Refuses);

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::settings::TlsFiles;
+use axum::extract::ConnectInfo;
 
 struct Served {
     address: SocketAddr,

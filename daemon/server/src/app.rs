@@ -1,0 +1,312 @@
+//! Puts the daemon together: opens the store, binds the listeners, starts the loops, drains.
+//!
+//! Everything that can fail for want of a right setting fails here, before anything is started.
+
+use crate::bundles::{self, BundleError};
+use crate::clock;
+use crate::condition::Env;
+use crate::health::Health;
+use crate::http;
+use crate::lead::{self, Me};
+use crate::metrics::Metrics;
+use crate::observer;
+use crate::records::LEADER;
+use crate::secrets::Secrets;
+use crate::settings::{self, Settings};
+use crate::shutdown;
+use crate::store::embedded::EmbeddedStore;
+use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
+use crate::store::{Range, Store, StoreError};
+use crate::tls::{Tls, TlsError};
+use rand::Rng as _;
+use standfast_core::bundle::Bundle;
+use standfast_core::ids::Identity;
+use standfast_core::time::{Mono, Span};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+/// This member reads the current bundle.
+const BUNDLE: &str = "bundle";
+/// Somebody leads.
+const LEADERSHIP: &str = "leader";
+/// The store has confirmed a transaction of this member just now.
+const STORE: &str = "store";
+
+/// Why the daemon does not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A folder cannot be made.
+    #[error("the data folder {path} cannot be made: {source}", path = path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of the settings cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Whose certificate is this?
+    #[error("the certificate is {certificate}'s, and this member is {member}: they must be the same")]
+    Name {
+        /// The name in the certificate.
+        certificate: Identity,
+        /// The name in the settings.
+        member: standfast_core::ids::MemberId,
+    },
+    /// A listener.
+    #[error(transparent)]
+    Bind(#[from] http::BindError),
+    /// What conditions and actions need.
+    #[error("HTTP cannot be spoken: {0}")]
+    Client(String),
+    /// The bundle folder cannot be read.
+    #[error(transparent)]
+    Read(#[from] bundles::ReadError),
+    /// The bundle folder holds no bundle.
+    #[error("the bundle in {dir} has errors:\n{findings}", dir = dir.display())]
+    Findings {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong, as `lint` shows it.
+        findings: String,
+    },
+    /// The bundle cannot be stored.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Signals, or serving.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// gRPC.
+    #[error("gRPC cannot be served: {0}")]
+    Grpc(#[from] tonic::transport::Error),
+    /// What was under way did not end in time.
+    #[error("draining did not end within {}; what acted is looked at by the next leader", Span(*.0))]
+    Drain(Duration),
+}
+
+/// Runs the daemon until it is told to end.
+pub async fn run(settings: Settings) -> Result<(), AppError> {
+    let signalled = shutdown::on_signals().map_err(|source| AppError::System { what: "signals", source })?;
+    std::fs::create_dir_all(&settings.data_dir)
+        .map_err(|source| AppError::DataDir { path: settings.data_dir.clone(), source })?;
+    let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
+    if let Some(tls) = &tls
+        && tls.name().as_str() != settings.member.as_str()
+    {
+        return Err(AppError::Name { certificate: tls.name().clone(), member: settings.member.clone() });
+    }
+    let grpc = http::bind("listen.grpc", settings.listen.grpc).await?;
+    let web = http::bind("listen.http", settings.listen.http).await?;
+    let bound = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(settings.listen.grpc);
+    let (grpc_address, web_address): (SocketAddr, SocketAddr) = (bound(&grpc), bound(&web));
+
+    let secrets = Secrets::new(&settings.secrets_dir);
+    let env =
+        Env::new(secrets, settings.probe_source).map_err(|error| AppError::Client(error.to_string()))?;
+    let metrics = Metrics::new();
+    if let Some(tls) = &tls {
+        metrics.set_certificate_expiry("tls.cert", tls.expires());
+    }
+    let health = Health::new([BUNDLE, LEADERSHIP, STORE]);
+    let store = open(&settings).await?;
+    let me = Me {
+        id: settings.member.clone(),
+        site: settings.site.clone(),
+        boot_id: format!("{:016x}", rand::rng().random::<u64>()),
+        address: settings.listen.advertised(grpc_address),
+    };
+    tracing::info!(member = %me.id, site = %me.site, grpc = %grpc_address, http = %web_address, "starting");
+
+    // Listeners and loops end one after the other: first those that begin something.
+    let (serving, observing) = (CancellationToken::new(), CancellationToken::new());
+    let (bundle_sender, bundle) = watch::channel(None);
+    let (confirmed, confirmations) = watch::channel(None);
+    let (leads, leading) = watch::channel(false);
+
+    let cache = settings.data_dir.join("bundles");
+    let following = tokio::spawn(bundles::follow(store.clone(), cache, bundle_sender, serving.clone()));
+    if let Some(dir) = settings.bundle_dir.clone() {
+        let store = store.clone();
+        let (files, findings) = read_bundle(&dir)?;
+        let Some(first) = files else { return Err(AppError::Findings { dir, findings }) };
+        tokio::spawn(
+            serving.clone().run_until_cancelled_owned(async move { put_first(&*store, &first).await }),
+        );
+    }
+    let observer = tokio::spawn(observer::run(
+        observer::Deps {
+            me: me.clone(),
+            store: store.clone(),
+            env: env.clone(),
+            metrics: metrics.clone(),
+            at_once: Arc::new(Semaphore::new(settings.probe_concurrency)),
+            confirmed,
+        },
+        bundle.clone(),
+        observing.clone(),
+    ));
+    let leader = tokio::spawn(lead::run(
+        lead::Deps {
+            me: me.clone(),
+            store: store.clone(),
+            bundle: bundle.clone(),
+            env: env.clone(),
+            metrics: metrics.clone(),
+            leads,
+            drain: settings.shutdown_deadline.mul_f64(0.8),
+        },
+        signalled.clone(),
+    ));
+    tokio::spawn(watch_health(health.clone(), store.clone(), bundle.clone(), confirmations, serving.clone()));
+
+    let _ = leading;
+    let stop = serving.clone();
+    let api = async move {
+        stop.cancelled().await;
+        drop(grpc);
+        Ok::<(), tonic::transport::Error>(())
+    };
+    let api = tokio::spawn(api);
+    let router = http::router(health.clone(), metrics);
+    let stop = serving.clone();
+    let web =
+        tokio::spawn(async move { http::serve(web, tls.as_ref(), router, stop.cancelled_owned()).await });
+    println!(
+        "standfast: member {} of site {} listens on {grpc_address} (gRPC) and {web_address} (HTTP)",
+        me.id, me.site
+    );
+
+    signalled.cancelled().await;
+    health.not_ready(LEADERSHIP, "shutting down");
+    // Leadership goes first, while this member still answers and observes.
+    let drain = async {
+        let _ = leader.await;
+        observing.cancel();
+        let _ = observer.await;
+        serving.cancel();
+        let _ = tokio::join!(following, web);
+        api.await
+    };
+    match tokio::time::timeout(settings.shutdown_deadline, drain).await {
+        Ok(Ok(served)) => served?,
+        Ok(Err(_)) => {}
+        Err(_) => return Err(AppError::Drain(settings.shutdown_deadline)),
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+async fn open(settings: &Settings) -> Result<Arc<dyn Store>, AppError> {
+    match &settings.store {
+        settings::Store::Embedded => {
+            Ok(Arc::new(EmbeddedStore::open(settings.data_dir.join("store.redb")).await?))
+        }
+        settings::Store::Etcd(etcd) => {
+            let mut options = EtcdOptions::new(etcd.endpoints.clone(), etcd.prefix.clone());
+            options.request_timeout = etcd.request_timeout;
+            let read = |path: &PathBuf| {
+                std::fs::read(path).map_err(|source| AppError::File { path: path.clone(), source })
+            };
+            if let Some(ca) = &etcd.ca {
+                let identity = etcd.identity.as_ref().map(|(cert, key)| {
+                    Ok::<_, AppError>((read(cert)?, String::from_utf8_lossy(&read(key)?).into_owned().into()))
+                });
+                options.tls = Some(EtcdTls { ca: read(ca)?, identity: identity.transpose()? });
+            }
+            Ok(Arc::new(EtcdStore::connect(options).await?))
+        }
+    }
+}
+
+/// Reads the bundle folder; without a bundle, what is wrong with it.
+fn read_bundle(dir: &std::path::Path) -> Result<(Option<Bundle>, String), AppError> {
+    let files = bundles::load_dir(dir)?;
+    let (bundle, findings) = Bundle::load(files.clone());
+    Ok((bundle, findings.to_text(&files, false)))
+}
+
+/// Makes the bundle of the settings current if there is none; tries until the store answers.
+async fn put_first(store: &dyn Store, bundle: &Bundle) {
+    loop {
+        let wish = bundles::Wish {
+            by: &Identity::new("settings"),
+            reason: "bundle_dir of the settings",
+            request: "",
+            expected: Some(None),
+            wall_ms: clock::wall_ms(),
+        };
+        match bundles::put(store, bundle, wish).await {
+            Ok(_) => return tracing::info!(bundle = bundle.digest.short(), "applied from bundle_dir"),
+            Err(BundleError::Stale(current)) => {
+                let differs = current.as_ref() != Some(&bundle.digest);
+                if differs {
+                    tracing::info!(
+                        "the store has a bundle; bundle_dir is not used: standfast apply replaces it"
+                    );
+                }
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "the bundle of bundle_dir is not applied yet"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Says what a member that is asked for its readiness must know.
+async fn watch_health(
+    health: Health,
+    store: Arc<dyn Store>,
+    bundle: watch::Receiver<Option<Arc<Bundle>>>,
+    confirmations: watch::Receiver<Option<Mono>>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        health.beat();
+        let freshness = match &*bundle.borrow() {
+            Some(bundle) => {
+                health.ready(BUNDLE);
+                bundle.fleet.timing.freshness
+            }
+            None => {
+                health.not_ready(BUNDLE, "no bundle is applied; do: standfast apply DIRECTORY");
+                Span::secs(5)
+            }
+        };
+        let age = confirmations.borrow().map(|at| Span::from(clock::now().mono.since(at)));
+        match age {
+            Some(age) if age <= freshness => health.ready(STORE),
+            Some(age) => {
+                health.not_ready(STORE, format!("nothing was confirmed for {age}; is there a quorum?"))
+            }
+            None => health.not_ready(STORE, "nothing was confirmed yet; is there a quorum?"),
+        }
+        match tokio::time::timeout(Duration::from_secs(2), store.range(Range::key(LEADER))).await {
+            Ok(Ok(reply)) if !reply.kvs.is_empty() => health.ready(LEADERSHIP),
+            Ok(Ok(_)) => health.not_ready(LEADERSHIP, "nobody leads"),
+            Ok(Err(error)) => health.not_ready(LEADERSHIP, error.to_string()),
+            Err(_) => health.not_ready(LEADERSHIP, "the store does not answer"),
+        }
+    }
+}
