@@ -132,3 +132,60 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: Code, message: &str) -> Failure {
+        Failure::of("http://e", Error::GRpcStatus(Status::new(code, message)))
+    }
+
+    /// What etcd says when a proposal may already be on its way must never be called "not
+    /// sent", and what it says at the door never "unclear".
+    #[test]
+    fn only_what_was_refused_at_the_door_is_sent_again() {
+        for message in ["etcdserver: no leader", "etcdserver: too many requests"] {
+            let failure = of(Code::Unavailable, message);
+            assert!(matches!(failure, Failure::NotSent(_)), "{failure:?}");
+        }
+        let unclear = [
+            (Code::Unavailable, "etcdserver: request timed out"),
+            (Code::Unavailable, "etcdserver: request timed out, possibly due to previous leader failure"),
+            (Code::Unavailable, "etcdserver: leader changed"),
+            (Code::Unavailable, "etcdserver: server stopped"),
+            (Code::Unavailable, "transport is closing"),
+            (Code::Cancelled, "operation was canceled"),
+            (Code::DeadlineExceeded, "context deadline exceeded"),
+            (Code::Internal, "h2 protocol error: error reading a body from connection"),
+            (Code::Unknown, "something new"),
+        ];
+        for (code, message) in unclear {
+            let failure = of(code, message);
+            assert!(matches!(failure, Failure::Unclear(_)), "{failure:?}");
+            assert!(failure.into_error("http://e").is_ambiguous());
+        }
+    }
+
+    #[test]
+    fn what_etcd_refuses_is_told_apart() {
+        let kind = |code, message| match of(code, message) {
+            Failure::Final(error) => error,
+            other => panic!("{message}: {other:?}"),
+        };
+        let denied = kind(Code::PermissionDenied, "etcdserver: permission denied");
+        assert!(matches!(denied, StoreError::Denied { .. }), "{denied:?}");
+        let full = kind(Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded");
+        assert!(matches!(full, StoreError::NoSpace { .. }), "{full:?}");
+        let damaged = kind(Code::DataLoss, "etcdserver: corrupt cluster");
+        assert!(matches!(damaged, StoreError::Corrupt { .. }), "{damaged:?}");
+        let large = kind(Code::InvalidArgument, "etcdserver: request is too large");
+        assert!(matches!(large, StoreError::TooLarge { .. }), "{large:?}");
+        let past = kind(Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted");
+        assert!(matches!(past, StoreError::Compacted { .. }), "{past:?}");
+        let future = kind(Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision");
+        assert!(matches!(future, StoreError::Invalid(_)), "{future:?}");
+        let lease = kind(Code::NotFound, "etcdserver: requested lease not found");
+        assert!(matches!(lease, StoreError::LeaseExpired(_)), "{lease:?}");
+    }
+}
