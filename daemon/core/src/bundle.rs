@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// A fleet and its playbooks, without an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// Over names and texts, whatever the order of the files.
+    /// Over the files' names, without their folders, and texts, whatever their order.
     pub digest: Digest,
     /// The fleet.
     pub fleet: Fleet,
@@ -60,7 +60,7 @@ impl Bundle {
                 }
             }
         }
-        let digest = Digest::of(files.iter().flat_map(|file| [file.name.as_bytes(), file.text.as_bytes()]));
+        let digest = digest(&files);
         (fleet.map(|fleet| Self { digest, fleet, playbooks, files }), findings)
     }
 
@@ -68,6 +68,14 @@ impl Bundle {
     pub fn rules(&self) -> Rules {
         self.fleet.rules()
     }
+}
+
+/// The same files have the same digest from wherever they are read.
+fn digest(files: &[SourceFile]) -> Digest {
+    let base = |file: &SourceFile| file.name.rsplit('/').next().unwrap_or_default().to_owned();
+    let mut named: Vec<_> = files.iter().map(|file| (base(file), &file.text)).collect();
+    named.sort();
+    Digest::of(named.iter().flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]))
 }
 
 fn decode(files: &[SourceFile], findings: &mut Findings) -> Documents {

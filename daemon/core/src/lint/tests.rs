@@ -249,6 +249,9 @@ fn the_digest_is_of_names_and_texts_in_any_order() {
     let files = with("shop", "shop");
     let turned: Vec<_> = files.iter().rev().cloned().collect();
     assert_eq!(digest(files.clone()), digest(turned));
+    let elsewhere =
+        files.iter().map(|file| SourceFile::new(format!("etc/{}", file.name), file.text.as_str()));
+    assert_eq!(digest(files.clone()), digest(elsewhere.collect()));
     assert_ne!(digest(files), digest(with("hold: 10s", "hold: 11s")));
 }
 
@@ -266,4 +269,78 @@ fn rules_are_what_the_fleet_says() {
         ["http.get https://deploy.b.example.net/ is 200", "postgres.role orders in b is standby"]
     );
     assert_eq!(rules.services.keys().map(|site| site.as_str()).collect::<Vec<_>>(), ["a"]);
+}
+
+/// A laboratory on one machine: real parts on loopback, one daemon that acts.
+#[test]
+fn a_laboratory_on_loopback_is_clean() {
+    let fleet = include_str!("lab.yaml");
+    let (bundle, findings) =
+        Bundle::load(vec![SourceFile::new("fleet.yaml", fleet), SourceFile::new("shop.yaml", SHOP)]);
+    assert!(findings.is_empty(), "{findings:?}");
+    let bundle = bundle.unwrap();
+    let rules = bundle.rules();
+    assert!(rules.lab && rules.single_observer && rules.canaries == 0);
+    let plan = bind(&bundle, &emergency()).unwrap();
+    assert_eq!((plan.rto, plan.rpo), (Some(crate::time::Span::secs(60)), Some(crate::time::Span::secs(2))));
+    assert_eq!(
+        plan.services.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+        ["deploy-tool", "shop", "shop-db"]
+    );
+    let probes = bundle.fleet.probes();
+    let shown: Vec<_> = probes.values().flatten().map(ToString::to_string).collect();
+    assert_snapshot!(shown.join("\n"));
+    assert_eq!(bundle.fleet.databases()["orders"].len(), 2);
+    assert_eq!(bundle.fleet.power_off(&"a".into()).map(<[String]>::len), Some(3));
+    assert_eq!(bundle.fleet.power_off(&"b".into()), None);
+}
+
+/// Each of these is one finding of the kind that stands behind it.
+#[test]
+fn each_mistake_has_its_finding() {
+    let sockets = "haproxy: {a: \"tcp://10.1.0.5:9999\", b: \"tcp://10.2.0.5:9999\"}";
+    for (from, to, ids) in [
+        ("tcp.connect: {address: \"192.0.2.53:53\"}", "http.get: {endpoint: shop-web}", "SF013"),
+        ("record: shop, type: A", "record: shop, type: AAAA", "SF008"),
+        ("ttl: 30s", "ttl: 1500ms", "SF008"),
+        (sockets, "haproxy: {a: \"tcp://10.1.0.5:9999\"}", "SF034"),
+        ("[5, 25, 50, 100]", "[5, 50, 25]", "SF008"),
+        ("[5, 25, 50, 100]", "[]", "SF008"),
+        ("is: $to", "is: $from.x", "SF031"),
+        ("hold: 10s", "hold: $to", "SF007"),
+        ("at: $to, below: 5s", "below: 5s", "SF006"),
+        ("at: $to, below: 5s", "at: $to", "SF013"),
+        ("{endpoint: shop-web, status: 200}", "{endpoint: shop-web, at: a, status: 200}", "SF013"),
+        ("status: 200}}]}\n    undo", "status: \"200\"}}]}\n    undo", "SF007"),
+        ("host=10.1.0.10 user", "host=10.1.0.10 PASSWORD = x user", "SF047"),
+        ("servers: {a: web-a, b: web-b}", "servers: {a: web-a, c: web-b}", "SF020 SF034"),
+        ("modes: [emergency, drill]", "modes: [drill]", "SF043"),
+        ("services: [shop]", "services: [shop, shop]", "SF014"),
+        ("undo: none", "undo: nothing", "SF007"),
+    ] {
+        let (_, findings) = Bundle::load(with(from, to));
+        let found: std::collections::BTreeSet<_> = findings.iter().map(|f| f.code.id).collect();
+        let found: Vec<_> = found.into_iter().collect();
+        assert_eq!(
+            found.join(" "),
+            ids,
+            "{to}\n{:?}",
+            findings.iter().map(|f| &f.message).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_do_not_matter() {
+    let crlf = |text: &str| text.replace('\n', "\r\n");
+    let (bundle, findings) = Bundle::load(vec![
+        SourceFile::new("fleet.yaml", format!("\u{feff}{FLEET}")),
+        SourceFile::new("shop.yaml", crlf(SHOP)),
+    ]);
+    assert!(findings.is_empty() && bundle.is_some(), "{findings:?}");
+    let bad = crlf(SHOP).replace("attempts: 1", "attempts: 0");
+    assert_eq!(
+        found(vec![SourceFile::new("fleet.yaml", FLEET), SourceFile::new("shop.yaml", bad)]),
+        ["SF008 shop.yaml:30"]
+    );
 }

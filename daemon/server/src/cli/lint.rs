@@ -54,7 +54,7 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
             let mut value = findings.to_json();
             if let Some(bundle) = &bundle {
                 value["bundle"] = json!(bundle.digest);
-                value["bounds"] = json!(bundle.fleet.timing.bounds());
+                value["bounds_ms"] = json!(bundle.fleet.timing.bounds());
             }
             output.data(&value, |_, _| Ok(()))?;
         }
@@ -64,13 +64,16 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
 
 fn summary(bundle: &Bundle, output: &mut Output) -> Result<(), Failure> {
     let steps: usize = bundle.playbooks.values().map(|playbook| playbook.flat().count()).sum();
+    let fleet = &bundle.fleet;
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     output.out.line(format!(
-        "fleet {}: {} sites, {} services, {} resources; {} playbooks, {steps} steps; bundle {}",
-        bundle.fleet.name.value,
-        bundle.fleet.sites.len(),
-        bundle.fleet.services.len(),
-        bundle.fleet.resources.len(),
-        bundle.playbooks.len(),
+        "fleet {}: {}, {}, {}; {}, {}; bundle {}",
+        fleet.name.value,
+        count(fleet.sites.len(), "site"),
+        count(fleet.services.len(), "service"),
+        count(fleet.resources.len(), "resource"),
+        count(bundle.playbooks.len(), "playbook"),
+        count(steps, "step"),
         bundle.digest.short(),
     ))?;
     output.out.line(format!("timing: {}", bundle.fleet.timing.bounds()))
@@ -205,7 +208,7 @@ mod tests {
         let (exit, shown) = run(folder.path(), Format::Table);
         assert_eq!(exit, Ok(Exit::Done));
         assert!(
-            shown.starts_with("fleet shop: 3 sites, 3 services, 5 resources; 1 playbooks, 6 steps;"),
+            shown.starts_with("fleet shop: 3 sites, 3 services, 5 resources; 1 playbook, 6 steps;"),
             "{shown}"
         );
         assert!(shown.contains("a lost site is seen within 23.5 s"), "{shown}");
