@@ -1,0 +1,15 @@
+//! A whole Standfast on one machine: the shop, the fleet that describes it, and the members
+//! that watch over it. The demo, the scenario tests and the benchmarks stand on it.
+//!
+//! - [`bundle`] renders the shop's own fleet for where the parts really are;
+//! - [`member`] is one running daemon, [`cluster`] all of them and their store;
+//! - [`api`] talks to whichever member lives, [`events`] follows what happens across their
+//!   deaths;
+//! - [`world`] is everything together, brought to a steady state.
+
+pub mod api;
+pub mod bundle;
+pub mod cluster;
+pub mod events;
+pub mod member;
+pub mod world;

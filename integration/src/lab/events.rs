@@ -1,0 +1,168 @@
+//! Everything that happens, in order, whoever of the members dies meanwhile.
+
+use std::time::{Duration, Instant};
+
+use standfast::cli::exit::Exit;
+use standfast_proto::v1::events_client::EventsClient;
+use standfast_proto::v1::watch_response::Item;
+use standfast_proto::v1::{Event, WatchRequest, WatchResponse};
+use tonic::Streaming;
+
+use super::api::{Api, said};
+use crate::parts::{Error, Result};
+
+/// How long no member may answer: longer than any election.
+const PATIENCE: Duration = Duration::from_secs(30);
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(100);
+
+/// What a follower gets.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Part of what there was when it began.
+    Known(Event),
+    /// Something that happened.
+    Happened(Event),
+    /// What there was is complete.
+    Synced,
+    /// The member that was listened to is gone; another one goes on.
+    Lost {
+        /// Its address.
+        member: String,
+        /// How it went.
+        why: String,
+    },
+}
+
+/// A follower of all events.
+pub struct Events {
+    api: Api,
+    stream: Option<(usize, Streaming<WatchResponse>)>,
+    silent: Option<usize>,
+    since: Instant,
+    place: Place,
+}
+
+/// Where a follower stands in the history. Several events may share a revision, and a stream
+/// may break between them: it is taken up one revision before, and what was seen is dropped.
+#[derive(Debug, Default)]
+struct Place {
+    synced: bool,
+    revision: u64,
+    seen: Vec<Event>,
+}
+
+impl Place {
+    fn resume_from(&self) -> u64 {
+        if self.synced { self.revision.saturating_sub(1) } else { 0 }
+    }
+
+    fn take(&mut self, item: Item) -> Option<News> {
+        match item {
+            Item::Snapshot(event) => Some(News::Known(event)),
+            Item::Sync(sync) => {
+                self.revision = self.revision.max(sync.revision);
+                (!std::mem::replace(&mut self.synced, true)).then_some(News::Synced)
+            }
+            Item::Change(event) => {
+                if event.revision < self.revision || self.seen.contains(&event) {
+                    return None;
+                }
+                if event.revision > self.revision {
+                    self.revision = event.revision;
+                    self.seen.clear();
+                }
+                self.seen.push(event.clone());
+                Some(News::Happened(event))
+            }
+        }
+    }
+}
+
+impl Events {
+    /// Follows the members that `api` knows.
+    pub fn new(api: Api) -> Events {
+        Events { api, stream: None, silent: None, since: Instant::now(), place: Place::default() }
+    }
+
+    /// The next news. Safe to drop at any point.
+    pub async fn next(&mut self) -> Result<News> {
+        loop {
+            let Some((member, stream)) = &mut self.stream else {
+                self.open().await?;
+                continue;
+            };
+            let why = match stream.message().await {
+                Ok(Some(message)) => {
+                    self.since = Instant::now();
+                    self.silent = None;
+                    match message.item.and_then(|item| self.place.take(item)) {
+                        Some(news) => return Ok(news),
+                        None => continue,
+                    }
+                }
+                Ok(None) => "it ended the stream".to_string(),
+                Err(status) => status.message().to_string(),
+            };
+            let member = *member;
+            self.stream = None;
+            self.silent = Some(member);
+            self.since = Instant::now();
+            self.api.client().disconnect();
+            let member = self.api.client().address(member).to_string();
+            return Ok(News::Lost { member, why });
+        }
+    }
+
+    async fn open(&mut self) -> Result<()> {
+        let client = self.api.client();
+        let without: Vec<usize> = self.silent.filter(|_| client.len() > 1).into_iter().collect();
+        let request = WatchRequest { from_revision: self.place.resume_from(), kinds: Vec::new() };
+        let opened = client
+            .open(request, &without, |channel, request| async move {
+                EventsClient::new(channel).watch(request).await
+            })
+            .await;
+        match opened {
+            Ok(stream) => {
+                self.stream = Some(stream);
+                Ok(())
+            }
+            Err(failure) if failure.exit != Exit::Unreachable => Err(said(failure)),
+            Err(failure) if self.since.elapsed() > PATIENCE => {
+                Err(Error::answer("events", format!("nobody to listen to for {PATIENCE:?}: {failure}")))
+            }
+            Err(_) => {
+                self.silent = None;
+                tokio::time::sleep(BETWEEN_ROUNDS).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use standfast_proto::v1::{EventKind, Sync};
+
+    use super::*;
+
+    fn event(revision: u64, kind: EventKind) -> Event {
+        Event { revision, kind: kind.into(), ..Event::default() }
+    }
+
+    /// A stream that breaks between two events of one revision loses none and doubles none.
+    #[test]
+    fn a_broken_stream_is_taken_up_where_it_broke() {
+        let mut place = Place::default();
+        assert_eq!(place.resume_from(), 0);
+        assert!(matches!(place.take(Item::Sync(Sync { revision: 5 })), Some(News::Synced)));
+        let (site, run) = (event(6, EventKind::Site), event(6, EventKind::Run));
+        assert!(matches!(place.take(Item::Change(site.clone())), Some(News::Happened(_))));
+        assert_eq!(place.resume_from(), 5);
+        assert!(place.take(Item::Change(site)).is_none());
+        assert!(matches!(place.take(Item::Change(run)), Some(News::Happened(_))));
+        assert!(place.take(Item::Sync(Sync { revision: 6 })).is_none());
+        assert!(place.take(Item::Change(event(5, EventKind::Leader))).is_none());
+        assert!(matches!(place.take(Item::Change(event(7, EventKind::Run))), Some(News::Happened(_))));
+    }
+}

@@ -1,0 +1,154 @@
+//! The shop and those that watch over it, brought to a steady state.
+
+use std::time::{Duration, SystemTime};
+
+use standfast_proto::v1::{ConditionOutcome, GuardDecision, GuardOutcome, Mode, Verdict};
+
+use super::bundle::{Bundle, Places};
+use super::cluster::{Cluster, Common, Kind};
+use crate::parts::client::Client;
+use crate::parts::scratch::Scratch;
+use crate::parts::shop::Shop;
+use crate::parts::{Error, LogEnd, Result, poll};
+
+/// From the last start to a steady state: rounds of probes, samples, an election.
+const STEADY: Duration = Duration::from_secs(30);
+/// How long the shop's name may be kept, as the name server has it before anything happens.
+pub const TTL: Duration = Duration::from_secs(1);
+/// The guard that refuses while nothing is lost.
+const CONFIRM: &str = "G03";
+/// How long a customer thinks.
+const BETWEEN: Duration = Duration::from_millis(5);
+
+/// Changes a bundle before it is loaded.
+pub type Edit = fn(&mut Bundle) -> Result<()>;
+
+/// What to start.
+#[derive(Clone, Copy)]
+pub struct Setup {
+    /// The store.
+    pub store: Kind,
+    /// The site that both leaders sit in, with etcd.
+    pub leaders: &'static str,
+    /// What differs from the example.
+    pub edit: Edit,
+}
+
+impl Setup {
+    /// The example on this store, led from site a.
+    pub fn new(store: Kind) -> Setup {
+        Setup { store, leaders: "a", edit: |_| Ok(()) }
+    }
+}
+
+/// Everything, running. Dropping it ends it.
+pub struct World {
+    /// The members and their store.
+    pub cluster: Cluster,
+    /// The sites.
+    pub shop: Shop,
+    /// The bundle as it was loaded.
+    pub bundle: Bundle,
+}
+
+impl World {
+    /// Starts everything; `tell` hears of each stage that is done.
+    pub async fn start(scratch: &Scratch, setup: Setup, mut tell: impl FnMut(&str)) -> Result<World> {
+        let shop = Shop::start(scratch, TTL).await?;
+        tell("sites a and b: PostgreSQL (streaming), HAProxy, deploy tool; the shop in a; BIND in w");
+        let mut bundle = Bundle::shop(&Places::of(&shop)?, setup.store == Kind::Embedded)?;
+        (setup.edit)(&mut bundle)?;
+        let common = Common {
+            bundle: bundle.write(&scratch.path().join("bundle"))?,
+            secrets: vec![
+                ("orders_a".into(), shop.a.postgres.passwords.standfast.clone()),
+                ("orders_b".into(), shop.b.postgres.passwords.standfast.clone()),
+                ("tsig".into(), format!("{}:{}", shop.bind.key_name, shop.bind.key)),
+            ],
+        };
+        let cluster = match setup.store {
+            Kind::Embedded => {
+                let cluster = Cluster::embedded(scratch, &common).await?;
+                tell("one daemon in w, its store in a file");
+                cluster
+            }
+            Kind::Etcd => {
+                let cluster = Cluster::etcd(scratch, &common, setup.leaders).await?;
+                tell("etcd and a daemon in each of a, b and w, with mutual TLS");
+                cluster
+            }
+        };
+        Ok(World { cluster, shop, bundle })
+    }
+
+    /// A customer who has been served.
+    pub async fn customer(&self) -> Result<Client> {
+        let client = self.shop.client(BETWEEN)?;
+        let served = poll(STEADY, || async {
+            let (orders, last) = client.look(|record| (record.orders.len(), record.failures.last().cloned()));
+            if orders >= 50 { Ok(()) } else { Err(format!("{orders} orders; {last:?}")) }
+        });
+        served.await.map_err(|last| Error::answer("customer", format!("is not served: {last}")))?;
+        Ok(client)
+    }
+
+    /// Waits until all is well: both sites are HEALTHY, the standby streams, its lag is known,
+    /// and nothing but the lack of a loss keeps the cluster from acting.
+    pub async fn until_steady(&self) -> Result<()> {
+        self.until_streaming().await?;
+        let mut api = self.cluster.api()?;
+        api.until(STEADY, "a steady state", async |api| {
+            let status = api.status().await.map_err(|e| e.to_string())?;
+            if status.leader.is_none() {
+                return Err("nobody leads".into());
+            }
+            let ill = status
+                .sites
+                .iter()
+                .find(|site| ["a", "b"].contains(&site.name.as_str()) && site.verdict() != Verdict::Healthy);
+            if let Some(site) = ill {
+                let verdict = site.verdict().as_str_name();
+                return Err(format!("{} is {verdict}: {}", site.name, site.verdict_reason));
+            }
+            let members = status.members.iter();
+            if let Some(member) = members.clone().find(|member| !member.live || !member.eligible) {
+                return Err(format!("{}: {}", member.name, member.not_eligible_because));
+            }
+            if members.len() != self.cluster.members.len() {
+                return Err(format!("{} members of {}", members.len(), self.cluster.members.len()));
+            }
+            let guards = api.why_not("a").await.map_err(|e| e.to_string())?.guards;
+            let refuses = |guard: &&GuardDecision| guard.outcome() == GuardOutcome::Refused;
+            let other = guards.iter().filter(refuses).find(|guard| guard.id != CONFIRM);
+            other.map_or(Ok(()), |guard| Err(format!("{} {}: {}", guard.id, guard.name, guard.reason)))
+        })
+        .await?;
+        api.until(STEADY, "a known lag", async |api| {
+            let plan = api.plan(Mode::Emergency).await.map_err(|e| e.to_string())?;
+            let unmet = plan.requires.iter().find(|one| one.outcome() != ConditionOutcome::Holds);
+            unmet.map_or(Ok(()), |one| Err(format!("{}: {}", one.condition, one.answer)))
+        })
+        .await
+    }
+
+    async fn until_streaming(&self) -> Result<()> {
+        let primary = self.shop.a.postgres.superuser().await?;
+        let sql = "select count(*) from pg_stat_replication where state = 'streaming'";
+        let streams = poll(STEADY, || async {
+            let row = primary.query_one(sql, &[]).await.map_err(|e| e.to_string())?;
+            if row.get::<_, i64>(0) > 0 { Ok(()) } else { Err("nobody streams".to_string()) }
+        });
+        streams.await.map_err(|last| Error::answer("standby", last))
+    }
+
+    /// Kills everything in site a at once; answers when, and how many processes died.
+    pub fn kill_site_a(&self) -> Result<(SystemTime, usize)> {
+        let at = SystemTime::now();
+        Ok((at, self.shop.a.kill_all()?))
+    }
+
+    /// The ends of the members' logs.
+    pub fn logs(&self) -> Vec<(String, Box<LogEnd>)> {
+        self.cluster.logs().map(|(name, log)| (name.to_string(), LogEnd::of(log))).collect()
+    }
+}
