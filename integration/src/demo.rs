@@ -255,7 +255,7 @@ fn waiting(customer: &Client, moment: Instant, back: bool) -> String {
 
 fn at(event: &Event) -> Option<SystemTime> {
     let at = standfast::cli::human::timestamp(event.at.as_ref())?;
-    SystemTime::try_from(at).ok()
+    Some(SystemTime::from(at))
 }
 
 /// Whether nothing more will happen by itself.

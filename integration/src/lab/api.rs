@@ -201,6 +201,6 @@ fn tls(pki: Option<&Pki>) -> Tls {
     Tls { ca: file("ca.pem"), cert: file("lab.pem"), key: file("lab.key") }
 }
 
-pub(super) fn said(failure: Failure) -> Error {
+fn said(failure: Failure) -> Error {
     Error::answer("standfast", failure)
 }

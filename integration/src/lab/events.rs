@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use standfast::cli::exit::Exit;
+use standfast::cli::exit::Failure;
 use standfast_proto::v1::events_client::EventsClient;
 use standfast_proto::v1::watch_response::Item;
 use standfast_proto::v1::{Event, WatchRequest, WatchResponse};
 use tonic::Streaming;
 
-use super::api::{Api, said};
+use super::api::Api;
 use crate::parts::{Error, Result};
 
 /// How long no member may answer: longer than any election.
@@ -38,7 +38,8 @@ pub struct Events {
     api: Api,
     stream: Option<(usize, Streaming<WatchResponse>)>,
     silent: Option<usize>,
-    since: Instant,
+    /// Since when nobody answers.
+    since: Option<Instant>,
     place: Place,
 }
 
@@ -81,7 +82,7 @@ impl Place {
 impl Events {
     /// Follows the members that `api` knows.
     pub fn new(api: Api) -> Events {
-        Events { api, stream: None, silent: None, since: Instant::now(), place: Place::default() }
+        Events { api, stream: None, silent: None, since: None, place: Place::default() }
     }
 
     /// The next news. Safe to drop at any point.
@@ -93,8 +94,7 @@ impl Events {
             };
             let why = match stream.message().await {
                 Ok(Some(message)) => {
-                    self.since = Instant::now();
-                    self.silent = None;
+                    self.since = None;
                     match message.item.and_then(|item| self.place.take(item)) {
                         Some(news) => return Ok(news),
                         None => continue,
@@ -104,15 +104,20 @@ impl Events {
                 Err(status) => status.message().to_string(),
             };
             let member = *member;
-            self.stream = None;
-            self.silent = Some(member);
-            self.since = Instant::now();
-            self.api.client().disconnect();
+            self.fell_silent(member);
             let member = self.api.client().address(member).to_string();
             return Ok(News::Lost { member, why });
         }
     }
 
+    fn fell_silent(&mut self, member: usize) {
+        self.stream = None;
+        self.silent = Some(member);
+        self.since.get_or_insert_with(Instant::now);
+        self.api.client().disconnect();
+    }
+
+    /// Opens a stream, or waits a little where nobody answers.
     async fn open(&mut self) -> Result<()> {
         let client = self.api.client();
         let without: Vec<usize> = self.silent.filter(|_| client.len() > 1).into_iter().collect();
@@ -122,21 +127,26 @@ impl Events {
                 EventsClient::new(channel).watch(request).await
             })
             .await;
-        match opened {
-            Ok(stream) => {
-                self.stream = Some(stream);
-                Ok(())
+        let failure = match opened {
+            Ok((member, Ok(stream))) => {
+                self.stream = Some((member, stream));
+                return Ok(());
             }
-            Err(failure) if failure.exit != Exit::Unreachable => Err(said(failure)),
-            Err(failure) if self.since.elapsed() > PATIENCE => {
-                Err(Error::answer("events", format!("nobody to listen to for {PATIENCE:?}: {failure}")))
+            Ok((member, Err(status))) => {
+                self.fell_silent(member);
+                Failure::from(status)
             }
-            Err(_) => {
+            Err(failure) => {
                 self.silent = None;
-                tokio::time::sleep(BETWEEN_ROUNDS).await;
-                Ok(())
+                failure
             }
+        };
+        if self.since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            let problem = format!("nobody to listen to for {PATIENCE:?}: {failure}");
+            return Err(Error::answer("events", problem));
         }
+        tokio::time::sleep(BETWEEN_ROUNDS).await;
+        Ok(())
     }
 }
 
