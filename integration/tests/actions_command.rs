@@ -142,6 +142,10 @@ async fn a_fence_is_proven_by_the_first_proof_that_is_seen() -> Outcome {
     let nothing = fence(vec![lease, power_off("exit 1"), word()]);
     let failed = act(&nothing, &given.context(ENOUGH)).await;
     fails(failed, FailureKind::Failed, &["a is not proven fenced", "exits 1", "operator_word"]);
+    let other = fence(vec![power_off("sleep 60"), power_off("echo all off")]);
+    let seen =
+        act(&other, &given.context(Duration::from_secs(6))).await.map_err(|failure| failure.message)?;
+    assert!(seen.contains("all off"), "{seen}");
     let silent = act(&fence(vec![power_off("sleep 60")]), &given.context(Duration::from_secs(1))).await;
     fails(silent, FailureKind::Ambiguous, &["power_off"]);
     fails(act(&fence(Vec::new()), &given.context(ENOUGH)).await, FailureKind::Failed, &["not proven"]);

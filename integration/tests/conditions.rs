@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use standfast::condition::evaluate;
-use standfast::condition::lag::sample_all;
+use standfast::condition::lag::{keep_sampling, sample_all};
 use standfast_core::check::{Answer, Check, Database, LagLimit, RecordType, Role};
 use standfast_core::time::Span;
 use standfast_integration::given::{Deaf, Given, Silent};
@@ -12,6 +12,7 @@ use standfast_integration::parts::bind::{Bind, Zone};
 use standfast_integration::parts::postgres::Postgres;
 use standfast_integration::parts::scratch::Scratch;
 use standfast_integration::parts::{poll, ports};
+use tokio_util::sync::CancellationToken;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -260,10 +261,13 @@ async fn postgres_lag_is_that_of_the_moment_when_the_primary_died() -> Outcome {
         if answer.holds() { Ok(()) } else { Err(answer.detail().to_owned()) }
     });
     caught_up.await?;
-    let idle = tokio::time::Instant::now() + Duration::from_millis(700);
-    while tokio::time::Instant::now() < idle {
-        sample_all(&given.env, TIMEOUT).await;
-    }
+    let stop = CancellationToken::new();
+    let sampling = keep_sampling(&given.env, Duration::from_millis(50), TIMEOUT, stop.clone());
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        stop.cancel();
+    };
+    tokio::join!(sampling, stopping);
     holds(&given, &below(500), &["0ms and 0 bytes"]).await;
     fails(&given, &lag_of_the_primary, &["is a primary", "not a replica"]).await;
 

@@ -58,11 +58,16 @@ impl Driver for Prove<'_> {
     async fn act(&self, cx: &Context) -> Result<String, Failure> {
         let mut not = Vec::new();
         let mut kind = FailureKind::Failed;
-        for proof in self.any_of {
+        for (at, proof) in self.any_of.iter().enumerate() {
             let tried = match (self.seen(proof, cx).await, proof) {
                 (Some(seen), _) => seen,
                 (None, FenceProof::PowerOff { command }) => {
-                    let run = Run { command, env: &BTreeMap::new() }.act(cx).await;
+                    // A command that hangs leaves its share of the time to the other proofs.
+                    let now = Instant::now();
+                    let rest = u32::try_from(self.any_of.len() - at).unwrap_or(u32::MAX);
+                    let share = cx.deadline.saturating_duration_since(now) / rest;
+                    let cx = Context { deadline: now + share, ..cx.clone() };
+                    let run = Run { command, env: &BTreeMap::new() }.act(&cx).await;
                     run.map_err(|failure| {
                         if failure.kind == FailureKind::Ambiguous {
                             kind = FailureKind::Ambiguous;
