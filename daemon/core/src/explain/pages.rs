@@ -330,7 +330,17 @@ pub(super) static PAGES: &[Page] = &[
              \x20     a: {dsn: \"host=10.1.0.10 user=standfast password=tulip\"}\n\
              \x20     b: {dsn: \"host=10.2.0.10 user=standfast\", password: {secret: orders_b}}\n",
         ),
-        right: Fleet("fleet: shop\n"),
+        right: Fleet(
+            "resources:\n  orders:\n    postgres:\n\
+             \x20     a: {dsn: \"host=10.1.0.10 user=standfast\", password: {secret: orders_a}}\n\
+             \x20     b: {dsn: \"host=10.2.0.10 user=standfast\", password: {secret: orders_b}}\n\
+             \x20 shop-web: {endpoint: {a: \"https://a.example.net\", b: \"https://b.example.net\"}}\n\
+             \x20 deploy-tool: {endpoint: {a: \"https://d.a.example.net\", b: \"https://d.b.example.net\"}}\n\
+             \x20 front:\n    route:\n      haproxy: {a: \"tcp://10.1.0.5:9999\", b: \"tcp://10.2.0.5:9999\"}\n\
+             \x20     backend: web\n      servers: {a: web-a, b: web-b}\n\
+             \x20 shop-name:\n    dns: {zone: example.net, record: shop, server: \"10.3.0.53:53\", key: {secret: tsig},\n\
+             \x20         values: {a: 10.1.0.5, b: 10.2.0.5}}\n",
+        ),
     },
     Page {
         code: code::NO_WITNESS,

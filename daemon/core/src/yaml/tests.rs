@@ -91,7 +91,7 @@ fn survives(fleet: &str, shop: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_panics(text in any::<String>(), yaml in "[-?:,{}\\[\\]&*!|>'\"%@ \n\t#a-c0-9$.~\u{85}\u{202e}]{0,200}") {
@@ -126,6 +126,20 @@ proptest! {
             Err(finding) => prop_assert!(finding.line >= 1),
         }
     }
+}
+
+/// What would take the square of its size is refused by its number.
+#[test]
+fn steps_and_sites_are_bounded() {
+    let step = |n: usize| format!("  - id: s{n}\n    dns.set: {{record: shop-name, to: $to}}\n");
+    let steps: String = (0..2_001).map(step).collect();
+    let shop = SHOP.split("\nsteps:").next().unwrap().to_owned() + "\nsteps:\n" + &steps;
+    let sites: String = (0..40).map(|n| format!("  s{n}: {{role: witness}}\n")).collect();
+    let fleet = FLEET.replace("sites:\n", &format!("sites:\n{sites}"));
+    let files = vec![SourceFile::new("fleet.yaml", fleet), SourceFile::new("shop.yaml", shop)];
+    let (_, findings) = Bundle::load(files);
+    let found: Vec<_> = findings.iter().map(|f| (f.code.id, f.message.as_str())).collect();
+    assert_eq!(found, [("SF003", "more than 32 sites"), ("SF003", "more than 2000 steps in one playbook")]);
 }
 
 /// A thousand steps are read, bound and judged in a small part of a second; the measured bound
