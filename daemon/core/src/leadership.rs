@@ -170,9 +170,15 @@ impl Leadership {
         }
     }
 
-    /// The fleet's timing changed with its bundle.
-    pub fn retime(&mut self, timing: Timing) {
+    /// The fleet's timing changed with its bundle. A lease keeps the TTL that it was granted
+    /// with, so another TTL takes another campaign.
+    pub fn retime(&mut self, timing: Timing, now: Now) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if timing.ttl != self.timing.ttl {
+            self.depose("the bundle changes the lease's time", now, true, &mut effects);
+        }
         self.timing = timing;
+        effects
     }
 
     /// One input, all that follows from it.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::Span;
 
 fn at(ms: u64) -> Now {
     Now { mono: Mono::from_ms(ms), wall_ms: 0 }
@@ -101,4 +102,13 @@ fn a_term_that_lapsed_is_not_taken_up_again() {
     let mut machine = leader();
     let effects = machine.on(Input::Beaten { sent: Mono::from_ms(6_000), outcome: Beat::Held }, at(6_600));
     assert!(matches!(effects[0], Effect::Stop { .. }), "{effects:?}");
+}
+
+#[test]
+fn another_ttl_takes_another_campaign() {
+    let mut machine = leader();
+    let fast = Timing::of(crate::timing::Profile::Fast);
+    assert!(machine.retime(fast, at(100)).contains(&Effect::Revoke(7)));
+    assert_eq!(machine.on(Input::LeaderKey { held: false }, at(110)), [Effect::Grant], "at once");
+    assert_eq!(machine.retime(Timing { confirm: Span::secs(9), ..fast }, at(120)), []);
 }

@@ -118,7 +118,8 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
     };
     loop {
         tokio::select! {
-            _ = ticks.tick() => lead.give(Input::Tick),
+            // Before there is a bundle there is nothing to lead, and no telling for how long.
+            _ = ticks.tick(), if bundle.borrow().is_some() => lead.give(Input::Tick),
             Some(report) = reported.recv() => lead.reported(report),
             Some(word) = heard.recv() => lead.give(match word {
                 Word::GuardLost => Input::GuardLost,
@@ -126,7 +127,7 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
             }),
             Ok(()) = bundle.changed() => {
                 lead.timing = timing_of(&bundle);
-                lead.machine.retime(lead.timing);
+                lead.retime();
                 let current = bundle.borrow_and_update().clone();
                 if let (Some(running), Some(current)) = (&lead.running, current) {
                     let _ = running.inputs.send(term::Input::Bundle(current));
@@ -164,6 +165,12 @@ impl Lead {
             self.leash.send_replace(kill_at.since(Mono::default()));
         }
         for effect in effects {
+            self.perform(effect);
+        }
+    }
+
+    fn retime(&mut self) {
+        for effect in self.machine.retime(self.timing, clock::now()) {
             self.perform(effect);
         }
     }
