@@ -1,5 +1,6 @@
 //! Sites made of real parts, and what is proven and measured on them.
 
+pub mod bench;
 pub mod demo;
 pub mod given;
 pub mod lab;
