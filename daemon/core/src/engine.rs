@@ -417,16 +417,15 @@ impl Engine {
         }
         if let (Action::FenceProve { any_of, .. }, Some(waiver)) =
             (&spec.action, self.run.overridden("fence"))
+            && any_of.iter().any(|proof| matches!(proof, FenceProof::OperatorWord { .. }))
         {
-            if any_of.iter().any(|proof| matches!(proof, FenceProof::OperatorWord { .. })) {
-                let by = self.run.trigger.identity();
-                let answer =
-                    Answer::Holds(format!("on the word of {by}: {} ({})", waiver.reason, failure.message));
-                let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
-                self.queue.push(Body::StepFailed { step: step.clone(), failure });
-                self.queue.push(Body::StepSucceeded { step, evidence });
-                return;
-            }
+            let by = self.run.trigger.identity();
+            let answer =
+                Answer::Holds(format!("on the word of {by}: {} ({})", waiver.reason, failure.message));
+            let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
+            self.queue.push(Body::StepFailed { step: step.clone(), failure });
+            self.queue.push(Body::StepSucceeded { step, evidence });
+            return;
         }
         let (on_failure, why) = (spec.on_failure, failure.message.clone());
         self.queue.push(Body::StepFailed { step: step.clone(), failure });
