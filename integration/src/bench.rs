@@ -7,6 +7,8 @@ pub mod figure;
 pub mod lint;
 pub mod playbook;
 pub mod report;
+pub mod sites;
+pub mod verdict;
 
 use crate::parts::Result;
 use figure::Figure;
@@ -16,6 +18,8 @@ use figure::Figure;
 pub enum Name {
     /// Proving a playbook with 1,000 steps from its files alone.
     Lint,
+    /// From the death of a site to its verdict.
+    Verdict,
 }
 
 impl Name {
@@ -23,6 +27,7 @@ impl Name {
     pub fn title(self) -> &'static str {
         match self {
             Name::Lint => "lint of a playbook with 1,000 steps",
+            Name::Verdict => "death of a site to its verdict",
         }
     }
 
@@ -30,6 +35,7 @@ impl Name {
     pub async fn measure(self) -> Result<Vec<Figure>> {
         match self {
             Name::Lint => lint::measure().await,
+            Name::Verdict => verdict::measure().await,
         }
     }
 }

@@ -132,12 +132,14 @@ impl Member {
         put_secret(&self.plan.folder(), name, value)
     }
 
-    fn url(&self, path: &str) -> String {
+    /// Where it answers an HTTP path.
+    pub fn url(&self, path: &str) -> String {
         let scheme = if self.plan.pki.is_some() { "https" } else { "http" };
         format!("{scheme}://{}/{path}", self.http)
     }
 
-    fn http_client(&self) -> Result<reqwest::Client> {
+    /// A client that it lets in; keeps its connection from one request to the next.
+    pub fn http_client(&self) -> Result<reqwest::Client> {
         let Some(pki) = &self.plan.pki else { return http() };
         let read = |name: &str| {
             fs::read(pki.file(name)).map_err(Error::io(format!("reading {}", pki.file(name).display())))
