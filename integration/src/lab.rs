@@ -5,11 +5,13 @@
 //! - [`member`] is one running daemon, [`cluster`] all of them and their store;
 //! - [`api`] talks to whichever member lives, [`events`] follows what happens across their
 //!   deaths;
+//! - [`gate`] is a door in front of a part that one observer finds shut and another open;
 //! - [`world`] is everything together, brought to a steady state.
 
 pub mod api;
 pub mod bundle;
 pub mod cluster;
 pub mod events;
+pub mod gate;
 pub mod member;
 pub mod world;

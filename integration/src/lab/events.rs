@@ -1,11 +1,15 @@
 //! Everything that happens, in order, whoever of the members dies meanwhile.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use standfast::cli::exit::Failure;
+use standfast_proto::v1::event::Subject;
 use standfast_proto::v1::events_client::EventsClient;
 use standfast_proto::v1::watch_response::Item;
-use standfast_proto::v1::{Event, WatchRequest, WatchResponse};
+use standfast_proto::v1::{Event, JournalEvent, WatchRequest, WatchResponse};
+use tokio::task::JoinHandle;
 use tonic::Streaming;
 
 use super::api::Api;
@@ -147,6 +151,46 @@ impl Events {
         }
         tokio::time::sleep(BETWEEN_ROUNDS).await;
         Ok(())
+    }
+}
+
+/// Writes down every event in the background, from its start on.
+#[derive(Debug)]
+pub struct Recorder {
+    events: Arc<Mutex<Vec<Event>>>,
+    work: JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Begins; what there is already counts.
+    pub fn start(api: Api) -> Recorder {
+        let events: Arc<Mutex<Vec<Event>>> = Arc::default();
+        let written = Arc::clone(&events);
+        let mut follower = Events::new(api);
+        let work = tokio::spawn(async move {
+            while let Ok(news) = follower.next().await {
+                if let News::Known(event) | News::Happened(event) = news {
+                    written.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                }
+            }
+        });
+        Recorder { events, work }
+    }
+
+    /// The journal of a run, as far as it was heard, in its order.
+    pub fn journal(&self, run: &str) -> Vec<JournalEvent> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = events.iter().filter_map(|event| match &event.subject {
+            Some(Subject::Journal(line)) if line.run_id == run => Some((line.sequence, line.clone())),
+            _ => None,
+        });
+        lines.collect::<BTreeMap<u64, JournalEvent>>().into_values().collect()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.work.abort();
     }
 }
 

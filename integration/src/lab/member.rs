@@ -194,6 +194,8 @@ impl Plan {
         if !files.is_empty() {
             text.push_str(&format!("[tls]\n{files}"));
         }
+        // Who looks is known by where it looks from.
+        text.push_str(&format!("[probes]\nsource = \"{}\"\n", grpc.ip()));
         text.push_str("[shutdown]\ndeadline = \"5s\"\n");
         text
     }

@@ -6,10 +6,11 @@ use standfast_proto::v1::{ConditionOutcome, GuardDecision, GuardOutcome, Mode, V
 
 use super::bundle::{Bundle, Places};
 use super::cluster::{Cluster, Common, Kind};
+use super::gate::Gate;
 use crate::parts::client::Client;
 use crate::parts::scratch::Scratch;
 use crate::parts::shop::Shop;
-use crate::parts::{Error, LogEnd, Result, poll};
+use crate::parts::{Error, LogEnd, Result, poll, ports};
 
 /// From the last start to a steady state: rounds of probes, samples, an election.
 const STEADY: Duration = Duration::from_secs(30);
@@ -21,10 +22,9 @@ const CONFIRM: &str = "G03";
 const BETWEEN: Duration = Duration::from_millis(5);
 
 /// Changes a bundle before it is loaded.
-pub type Edit = fn(&mut Bundle) -> Result<()>;
+pub type Edit = Box<dyn FnOnce(&mut Bundle) -> Result<()> + Send>;
 
 /// What to start.
-#[derive(Clone, Copy)]
 pub struct Setup {
     /// The store.
     pub store: Kind,
@@ -32,12 +32,29 @@ pub struct Setup {
     pub leaders: &'static str,
     /// What differs from the example.
     pub edit: Edit,
+    /// Whether there are gates before the shop and the database of site a.
+    pub gates: bool,
 }
 
 impl Setup {
     /// The example on this store, led from site a.
     pub fn new(store: Kind) -> Setup {
-        Setup { store, leaders: "a", edit: |_| Ok(()) }
+        Setup { store, leaders: "a", edit: Box::new(|_| Ok(())), gates: false }
+    }
+
+    /// With another site for both leaders.
+    pub fn led_from(self, leaders: &'static str) -> Setup {
+        Setup { leaders, ..self }
+    }
+
+    /// With gates before the shop and the database of site a.
+    pub fn with_gates(self) -> Setup {
+        Setup { gates: true, ..self }
+    }
+
+    /// With a bundle that differs from the example.
+    pub fn edited(self, edit: impl FnOnce(&mut Bundle) -> Result<()> + Send + 'static) -> Setup {
+        Setup { edit: Box::new(edit), ..self }
     }
 }
 
@@ -49,6 +66,8 @@ pub struct World {
     pub shop: Shop,
     /// The bundle as it was loaded.
     pub bundle: Bundle,
+    /// The gates before the shop and the database of site a, as the fleet has them; may be none.
+    pub gates: Vec<Gate>,
 }
 
 impl World {
@@ -56,7 +75,16 @@ impl World {
     pub async fn start(scratch: &Scratch, setup: Setup, mut tell: impl FnMut(&str)) -> Result<World> {
         let shop = Shop::start(scratch, TTL).await?;
         tell("sites a and b: PostgreSQL (streaming), HAProxy, deploy tool; the shop in a; BIND in w");
-        let mut bundle = Bundle::shop(&Places::of(&shop)?, setup.store == Kind::Embedded)?;
+        let mut places = Places::of(&shop)?;
+        let mut gates = Vec::new();
+        if setup.gates {
+            for place in [&mut places.a.web, &mut places.a.postgres] {
+                let gate = Gate::before(*place, ports::free(place.ip())?).await?;
+                *place = gate.address;
+                gates.push(gate);
+            }
+        }
+        let mut bundle = Bundle::shop(&places, setup.store == Kind::Embedded)?;
         (setup.edit)(&mut bundle)?;
         let common = Common {
             bundle: bundle.write(&scratch.path().join("bundle"))?,
@@ -78,7 +106,7 @@ impl World {
                 cluster
             }
         };
-        Ok(World { cluster, shop, bundle })
+        Ok(World { cluster, shop, bundle, gates })
     }
 
     /// A customer who has been served.
