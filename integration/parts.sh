@@ -1,5 +1,6 @@
 #!/bin/bash
-# Gets the real parts that the demo and the tests run: PostgreSQL, etcd, HAProxy, BIND, protoc.
+# Gets the real parts that the demo and the tests run: PostgreSQL, etcd, HAProxy, BIND, protoc,
+# and a Python with grpcio.
 #
 #   integration/parts.sh          make sure they are there; print the name of a file to source
 #   integration/parts.sh clean    remove what was fetched
@@ -40,6 +41,7 @@ nsupdate      bind9-dnsutils
 dig           bind9-dnsutils
 protoc        protobuf-compiler
 timestamp.proto libprotobuf-dev
+standfast-python python3-grpcio
 '
 own=${STANDFAST_OWN_PARTS:-}
 dpkg_status=/var/lib/dpkg/status
@@ -93,6 +95,8 @@ has() { # program
             [ ! -e "$include/google/protobuf/timestamp.proto" ] || return 0
         done
         return 1 ;;
+    # Of all Pythons only the system's own fits the system's packages.
+    standfast-python) /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null ;;
     named) PATH=$(system_path) command -v named >/dev/null && ! confined ;;
     protoc) [ -x "${PROTOC:-}" ] || command -v protoc >/dev/null ;;
     *) PATH=$(system_path) command -v "$1" >/dev/null ;;
@@ -111,7 +115,9 @@ cannot_fetch() { # reason, missing
     {
         echo "parts: these programs are missing, and $1:"
         echo
-        sed 's/^timestamp.proto .*/google\/protobuf\/*.proto (in PROTOC_INCLUDE)/; s/ .*//; s/^/    /' <<<"$2"
+        sed 's/^timestamp.proto .*/google\/protobuf\/*.proto_(in_PROTOC_INCLUDE)/
+            s/^standfast-python .*/\/usr\/bin\/python3_with_grpcio/
+            s/ .*//; s/_/ /g; s/^pg /pg_/; s/PROTOC INCLUDE/PROTOC_INCLUDE/; s/^/    /' <<<"$2"
         echo
         echo "Put them on PATH (PostgreSQL 15 or later, etcd 3.4 or later, HAProxy 2.6 or later,"
         echo "BIND 9.18 or later, protoc 3.21 or later), or work in a debian:12 container."
@@ -180,8 +186,8 @@ plan() { # packages
                 if (version == "[" substr($4, 2) "]") next
                 version = $4
             }
-            part = name ~ /^(lib|postgresql-(client-)?[0-9]|bind9)/
-            skipped = name ~ /-dev$|-perl$|^lib(perl|c6|c-|llvm|z3)/
+            part = name ~ /^(lib|postgresql-(client-)?[0-9]|bind9|python3)/
+            skipped = name ~ /-dev$|-perl$|^lib(perl|c6|c-(bin|dev|l10n)|llvm|z3)/
             if (index(asked, " " name " ") || (part && !skipped))
                 print name "=" substr(version, 2)
         }' simulated | sort >need
@@ -221,10 +227,21 @@ write_wrappers() {
     mkdir run || return 1
     for file in bin/* sbin/* usr/bin/* usr/sbin/* usr/lib/postgresql/*/bin/*; do
         [ -f "$file" ] || continue
+        case ${file##*/} in py* | pdb*) continue ;; esac     # nobody else's Python is ours to replace
         wrapper=run/${file##*/}
         printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$tree/$file" >"$wrapper" &&
             chmod 755 "$wrapper" || return 1
     done
+    [ ! -d usr/lib/python3/dist-packages/grpc ] || write_python "$libraries"
+}
+
+# The packages' own Python where they came with one, the system's otherwise.
+write_python() { # libraries
+    local python=/usr/bin/python3
+    [ ! -e usr/bin/python3 ] || python=$tree/usr/bin/python3
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" PYTHONPATH="%s" exec "%s" "$@"\n' \
+        "$1" "$tree/usr/lib/python3/dist-packages" "$python" >run/standfast-python &&
+        chmod 755 run/standfast-python
 }
 
 # Whether a tree has what is missing, though it answered another question.
