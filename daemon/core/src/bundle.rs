@@ -66,7 +66,12 @@ impl Bundle {
 
     /// What decisions read.
     pub fn rules(&self) -> Rules {
-        self.fleet.rules()
+        let mut rules = self.fleet.rules();
+        for entry in &mut rules.on_loss {
+            let asked = self.playbooks.get(&entry.playbook).and_then(|playbook| playbook.confirm);
+            entry.confirm = entry.confirm.max(asked.unwrap_or_default());
+        }
+        rules
     }
 }
 

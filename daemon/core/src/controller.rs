@@ -264,7 +264,7 @@ impl Controller {
                 }
             }
             Input::Bundle(bundle) => {
-                let rules = bundle.fleet.rules();
+                let rules = bundle.rules();
                 self.bundle = Some((bundle, rules));
             }
             Input::Snapshot { snapshot, sent } => {
@@ -491,7 +491,7 @@ impl Controller {
         });
         match refusal {
             Some(ruling) if !advised => {
-                let lost = finding.confirmed >= rules.timing.confirm;
+                let lost = finding.confirmed >= entry.confirm;
                 // A run of our own under way is no refusal worth a record.
                 let news =
                     self.refused.get(&finding.site) != Some(&ruling.guard) && ruling.guard != Guard::Locks;

@@ -302,3 +302,16 @@ fn a_leader_in_the_site_that_is_left_hands_over() {
         "before its first entry"
     );
 }
+
+#[test]
+fn a_playbook_may_ask_for_more_patience() {
+    let file = |name: &str, text: String| SourceFile { name: name.into(), text };
+    let patient = PLAYBOOK.replace("modes:", "confirm: 45s\nmodes:");
+    let (bundle, _) = Bundle::load(vec![file("fleet.yaml", fleet(ACT)), file("shop.yaml", patient)]);
+    let mut town = Town::new(ACT, "w");
+    town.give(Input::Bundle(Arc::new(bundle.unwrap())));
+    town.pass(45_000);
+    assert_eq!(town.created().len(), 0, "the fleet's 10 s are not enough");
+    town.pass(1_000);
+    assert_eq!(town.created().len(), 1);
+}

@@ -2,6 +2,7 @@
 
 use crate::ids::SiteId;
 use crate::rules::{Automation, OnLoss, Role, Rules};
+use crate::time::Span;
 use crate::timing::Timing;
 use std::collections::BTreeMap;
 
@@ -15,7 +16,12 @@ pub(crate) fn three_sites() -> Rules {
         single_observer: false,
         lab: true,
         canaries: 3,
-        on_loss: vec![OnLoss { site: "a".into(), playbook: "shop".into(), to: "b".into() }],
+        on_loss: vec![OnLoss {
+            site: "a".into(),
+            playbook: "shop".into(),
+            to: "b".into(),
+            confirm: Span::secs(10),
+        }],
         roles: BTreeMap::new(),
         probes: BTreeMap::new(),
         services: BTreeMap::new(),

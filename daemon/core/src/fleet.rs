@@ -194,7 +194,7 @@ impl Body {
 
 impl Fleet {
     /// What decisions read.
-    pub fn rules(&self) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         let numbered = |checks: Vec<Check>| {
             checks.into_iter().enumerate().map(|(index, check)| Probe { index, check }).collect()
         };
@@ -211,7 +211,7 @@ impl Fleet {
             single_observer: self.single_observer,
             lab: self.lab,
             canaries: self.canaries.as_ref().map_or(0, Vec::len),
-            on_loss: self.on_loss.iter().map(OnLoss::bound).collect(),
+            on_loss: self.on_loss.iter().map(|entry| entry.bound(self.timing.confirm)).collect(),
             roles: self.roles.clone(),
             probes: self.probes().into_iter().map(|(site, checks)| (site, numbered(checks))).collect(),
             services,
@@ -280,11 +280,12 @@ impl Fleet {
 }
 
 impl OnLoss {
-    fn bound(&self) -> rules::OnLoss {
+    fn bound(&self, confirm: Span) -> rules::OnLoss {
         rules::OnLoss {
             site: self.site.value.clone(),
             playbook: self.playbook.value.clone(),
             to: self.to.value.clone(),
+            confirm,
         }
     }
 }

@@ -209,7 +209,8 @@ fn freshness(facts: &Facts<'_>) -> Result<String, String> {
 
 fn confirm(facts: &Facts<'_>) -> Result<String, String> {
     let finding = facts.finding;
-    let confirm = facts.rules.timing.confirm;
+    let entry = facts.rules.on_loss(&finding.site);
+    let confirm = entry.map_or(facts.rules.timing.confirm, |entry| entry.confirm);
     let down: Vec<&str> =
         finding.votes.iter().filter(|vote| vote.vote == Vote::Down).map(|vote| vote.voter.as_str()).collect();
     let who =

@@ -65,6 +65,8 @@ fn each_guard_refuses_alone() {
     let inside = with(&|finding| finding.inside = vec!["m-a".into()]);
     let advise = Rules { automation: Automation::Advise, ..rules.clone() };
     let none = Rules { on_loss: vec![], ..rules.clone() };
+    let mut patient = rules.clone();
+    patient.on_loss[0].confirm = Span::secs(45);
     let real = Rules { lab: false, ..rules.clone() };
     let cases = [
         (Guard::Quorum, Facts { age: None, ..facts(&rules, &good) }, "not read"),
@@ -72,6 +74,7 @@ fn each_guard_refuses_alone() {
         (Guard::Freshness, facts(&rules, &silent), "without a vote: b"),
         (Guard::Confirm, facts(&rules, &alone), "w says DOWN; 2 of 2"),
         (Guard::Confirm, facts(&rules, &early), "for 9s of 10s"),
+        (Guard::Confirm, facts(&patient, &good), "for 11s of 45s"),
         (Guard::Veto, facts(&rules, &inside), "m-a in a holds a live lease"),
         (
             Guard::Destination,

@@ -23,6 +23,8 @@ pub struct Playbook {
     pub services: Vec<Spanned<ServiceId>>,
     /// Why a site may be left with it.
     pub modes: BTreeSet<Mode>,
+    /// How long a loss must be confirmed before this runs by itself, if longer than the fleet's.
+    pub confirm: Option<Span>,
     /// Values that a run gives, and their defaults.
     pub inputs: BTreeMap<String, Option<String>>,
     /// What must hold before the first step.
@@ -117,6 +119,7 @@ impl Playbook {
             title: root.text("title").unwrap_or_default().to_owned(),
             services: names(root, "services"),
             modes: modes(root),
+            confirm: root.span("confirm"),
             inputs: root
                 .map("inputs")
                 .iter()

@@ -5,6 +5,7 @@
 
 use crate::check::Check;
 use crate::ids::{Identity, PlaybookId, ServiceId, SiteId};
+use crate::time::Span;
 use crate::timing::Timing;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,8 @@ pub struct OnLoss {
     pub playbook: PlaybookId,
     /// Where its services go.
     pub to: SiteId,
+    /// How long the loss must be confirmed; at least the fleet's `confirm`.
+    pub confirm: Span,
 }
 
 /// One probe of a site.

@@ -79,6 +79,12 @@ pub static PLAYBOOK: &[Field] = &[
         "what it moves; with what these need, locked while it runs",
     ),
     Field::required("modes", Type::List(&MODE), "why a site may be left with it"),
+    Field::optional(
+        "confirm",
+        Type::Span,
+        "how long a majority must say DOWN before this is run by itself, when the fleet's `confirm` is \
+         too short: for data whose unneeded promotion costs more than the outage",
+    ),
     Field::optional("inputs", Type::Map(&INPUT), "values of `$inputs.x`, given with the run"),
     Field::optional("require", Type::List(&REQUIREMENT), "read-only; all hold before the first step"),
     Field::required("steps", Type::List(&STEP), "from top to bottom"),
