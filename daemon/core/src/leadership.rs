@@ -38,6 +38,9 @@ pub enum Input {
     LeaderKey {
         /// Whether anybody holds it.
         held: bool,
+        /// Whether this member can reach where a lost site's services would go. Those that can
+        /// campaign at once, the others one renewal later.
+        reaches: bool,
     },
     /// A lease was asked for.
     Granted(Option<Lease>),
@@ -134,6 +137,7 @@ pub struct Leadership {
     last_tick: Option<Mono>,
     read_at: Option<Mono>,
     not_before: Option<Mono>,
+    free_since: Option<Mono>,
     kill_at: Option<Mono>,
     ended: bool,
 }
@@ -149,6 +153,7 @@ impl Leadership {
             last_tick: None,
             read_at: None,
             not_before: None,
+            free_since: None,
             kill_at: None,
             ended: false,
         }
@@ -186,13 +191,8 @@ impl Leadership {
         let mut effects = Vec::new();
         match input {
             Input::Tick => self.tick(now, &mut effects),
-            Input::LeaderKey { held } => {
-                let free = !held && !self.ended && self.not_before.is_none_or(|at| now.mono >= at);
-                if free && self.phase == Phase::Following {
-                    self.phase = Phase::Granting;
-                    effects.push(Effect::Grant);
-                }
-            }
+            Input::LeaderKey { held: true, .. } => self.free_since = None,
+            Input::LeaderKey { held: false, reaches } => self.key_is_free(reaches, now, &mut effects),
             Input::Granted(lease) => self.granted(lease, &mut effects),
             Input::Campaigned(outcome) => self.campaigned(outcome, now, &mut effects),
             Input::Beaten { sent, outcome } => self.beaten(sent, outcome, now, &mut effects),
@@ -204,6 +204,16 @@ impl Leadership {
             }
         }
         effects
+    }
+
+    fn key_is_free(&mut self, reaches: bool, now: Now, effects: &mut Vec<Effect>) {
+        let since = *self.free_since.get_or_insert(now.mono);
+        let patient = reaches || now.mono.since(since) >= self.timing.renew.0;
+        let allowed = !self.ended && self.not_before.is_none_or(|at| now.mono >= at);
+        if allowed && patient && self.phase == Phase::Following {
+            self.phase = Phase::Granting;
+            effects.push(Effect::Grant);
+        }
     }
 
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -309,6 +319,7 @@ impl Leadership {
         effects.push(Effect::Revoke(term.lease));
         self.phase = Phase::Following;
         self.read_at = None;
+        self.free_since = None;
     }
 
     /// Ends a term on purpose: the lease is revoked, so takeover is immediate; this member

@@ -8,7 +8,7 @@ fn at(ms: u64) -> Now {
 fn leader() -> Leadership {
     let mut machine = Leadership::new(Timing::default(), "boot");
     assert_eq!(machine.on(Input::Tick, at(0)), [Effect::ReadLeader]);
-    assert_eq!(machine.on(Input::LeaderKey { held: false }, at(10)), [Effect::Grant]);
+    assert_eq!(machine.on(Input::LeaderKey { held: false, reaches: true }, at(10)), [Effect::Grant]);
     let campaign = machine.on(Input::Granted(Some(7)), at(20));
     assert_eq!(campaign, [Effect::Campaign { lease: 7, nonce: "boot-1".into() }]);
     let won = Campaign::Won { key_revision: 42, epoch: Epoch(3), sent: Mono::from_ms(20) };
@@ -66,7 +66,7 @@ fn losing_the_compare_kills_at_once() {
 #[test]
 fn an_ambiguous_campaign_gives_its_lease_back() {
     let mut machine = Leadership::new(Timing::default(), "boot");
-    machine.on(Input::LeaderKey { held: false }, at(0));
+    machine.on(Input::LeaderKey { held: false, reaches: true }, at(0));
     machine.on(Input::Granted(Some(9)), at(1));
     assert_eq!(machine.on(Input::Campaigned(Campaign::Ambiguous), at(2)), [Effect::Revoke(9)]);
     assert!(machine.term(at(3)).is_none());
@@ -77,15 +77,15 @@ fn who_steps_down_leaves_the_field_to_others() {
     let mut machine = leader();
     let effects = machine.on(Input::StepDown, at(1_000));
     assert!(effects.contains(&Effect::Revoke(7)));
-    assert_eq!(machine.on(Input::LeaderKey { held: false }, at(10_999)), []);
-    assert_eq!(machine.on(Input::LeaderKey { held: false }, at(11_000)), [Effect::Grant]);
+    assert_eq!(machine.on(Input::LeaderKey { held: false, reaches: true }, at(10_999)), []);
+    assert_eq!(machine.on(Input::LeaderKey { held: false, reaches: true }, at(11_000)), [Effect::Grant]);
 }
 
 #[test]
 fn who_shuts_down_never_campaigns_again() {
     let mut machine = leader();
     machine.on(Input::Shutdown, at(1_000));
-    assert_eq!(machine.on(Input::LeaderKey { held: false }, at(99_000)), []);
+    assert_eq!(machine.on(Input::LeaderKey { held: false, reaches: true }, at(99_000)), []);
     assert_eq!(machine.on(Input::Granted(Some(8)), at(99_000)), [Effect::Revoke(8)]);
 }
 
@@ -109,6 +109,21 @@ fn another_ttl_takes_another_campaign() {
     let mut machine = leader();
     let fast = Timing::of(crate::timing::Profile::Fast);
     assert!(machine.retime(fast, at(100)).contains(&Effect::Revoke(7)));
-    assert_eq!(machine.on(Input::LeaderKey { held: false }, at(110)), [Effect::Grant], "at once");
+    assert_eq!(
+        machine.on(Input::LeaderKey { held: false, reaches: true }, at(110)),
+        [Effect::Grant],
+        "at once"
+    );
     assert_eq!(machine.retime(Timing { confirm: Span::secs(9), ..fast }, at(120)), []);
+}
+
+#[test]
+fn who_sees_the_destination_campaigns_first() {
+    let mut machine = Leadership::new(Timing::default(), "boot");
+    let free = |reaches| Input::LeaderKey { held: false, reaches };
+    assert_eq!(machine.on(free(false), at(0)), []);
+    assert_eq!(machine.on(free(false), at(1_999)), []);
+    assert_eq!(machine.on(Input::LeaderKey { held: true, reaches: false }, at(2_000)), [], "another one did");
+    assert_eq!(machine.on(free(false), at(3_000)), []);
+    assert_eq!(machine.on(free(false), at(5_000)), [Effect::Grant], "better than nobody");
 }

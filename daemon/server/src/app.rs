@@ -143,6 +143,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let (bundle_sender, bundle) = watch::channel(None);
     let (confirmed, confirmations) = watch::channel(None);
     let (leads, leading) = watch::channel(false);
+    let (reaches, reached) = watch::channel(false);
 
     let cache = settings.data_dir.join("bundles");
     let following = tokio::spawn(bundles::follow(store.clone(), cache, bundle_sender, serving.clone()));
@@ -162,6 +163,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             metrics: metrics.clone(),
             at_once: Arc::new(Semaphore::new(settings.probe_concurrency)),
             confirmed,
+            reaches,
         },
         bundle.clone(),
         observing.clone(),
@@ -173,6 +175,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             bundle: bundle.clone(),
             env: env.clone(),
             metrics: metrics.clone(),
+            reaches: reached,
             leads,
             drain: settings.shutdown_deadline.mul_f64(0.8),
         },

@@ -58,6 +58,8 @@ pub struct Deps {
     pub env: crate::condition::Env,
     /// Where figures go.
     pub metrics: Metrics,
+    /// Whether this member sees the destinations of `on_loss` well.
+    pub reaches: watch::Receiver<bool>,
     /// Whether this member leads, for readiness and logs.
     pub leads: watch::Sender<bool>,
     /// How long effects under way may take to end when the daemon is asked to.
@@ -226,11 +228,12 @@ impl Lead {
 
     fn read_leader(&self) {
         let store = self.deps.store.clone();
-        let reports = self.reports.clone();
+        let (reports, reaches) = (self.reports.clone(), *self.deps.reaches.borrow());
         tokio::spawn(async move {
             // No answer is no news: the machine asks again.
             if let Ok(reply) = store.range(Range::key(LEADER)).await {
-                let _ = reports.send(Report::Machine(Input::LeaderKey { held: !reply.kvs.is_empty() }));
+                let _ =
+                    reports.send(Report::Machine(Input::LeaderKey { held: !reply.kvs.is_empty(), reaches }));
             }
         });
     }

@@ -15,9 +15,10 @@ use rand::Rng as _;
 use standfast_core::bundle::Bundle;
 use standfast_core::check::{Answer, Check};
 use standfast_core::ids::SiteId;
+use standfast_core::rules::OnLoss;
 use standfast_core::time::{Mono, Now, Span};
 use standfast_core::timing::Timing;
-use standfast_core::vote::{Observation, Probed, Views};
+use standfast_core::vote::{Observation, Probed, Views, Vote};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -39,6 +40,8 @@ pub struct Deps {
     pub at_once: Arc<Semaphore>,
     /// Age of the last confirmed transaction, for readiness.
     pub confirmed: watch::Sender<Option<Mono>>,
+    /// Whether every destination of `on_loss` is UP from here.
+    pub reaches: watch::Sender<bool>,
 }
 
 /// What is known here and now.
@@ -71,7 +74,8 @@ pub async fn run(deps: Deps, mut bundle: watch::Receiver<Option<Arc<Bundle>>>, s
             watch_sites(&deps, current, &seen, &stop);
         }
         let digest = current.as_ref().map(|bundle| bundle.digest.clone());
-        let publish = publish(&deps, &seen, timing, digest, &mut sequence, &stop);
+        let destinations = current.as_ref().map_or_else(Vec::new, |bundle| bundle.rules().on_loss);
+        let publish = publish(&deps, &seen, timing, digest, &destinations, &mut sequence, &stop);
         tokio::select! {
             () = publish => {}
             changed = bundle.changed() => if changed.is_err() { shutdown.cancelled().await },
@@ -169,6 +173,7 @@ async fn publish(
     seen: &Shared,
     timing: Timing,
     bundle: Option<standfast_core::ids::Digest>,
+    destinations: &[OnLoss],
     sequence: &mut u64,
     stop: &CancellationToken,
 ) {
@@ -192,6 +197,8 @@ async fn publish(
         *sequence += 1;
         let sent = clock::now();
         let observation = observation(deps, seen, *sequence, confirmed, sent);
+        let up = |site: &SiteId| observation.sites.get(site).is_some_and(|opinion| opinion.vote == Vote::Up);
+        deps.reaches.send_replace(destinations.iter().all(|entry| up(&entry.to)));
         match timeout(limit, joined.publish(deps, &observation)).await {
             Ok(Ok(true)) => confirmed = Some(sent.mono),
             Ok(Ok(false)) => membership = None,

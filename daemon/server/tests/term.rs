@@ -78,11 +78,17 @@ fn member(name: &str, store: Arc<dyn Store>, bundle: &Arc<Bundle>) -> Member {
     let shutdown = CancellationToken::new();
     let (sender, bundle) = watch::channel(Some(bundle.clone()));
     let deps = lead::Deps {
-        me: Me { id: name.into(), site: "w".into(), boot_id: format!("{name}-boot"), address: "127.0.0.1:1".into() },
+        me: Me {
+            id: name.into(),
+            site: "w".into(),
+            boot_id: format!("{name}-boot"),
+            address: "127.0.0.1:1".into(),
+        },
         store,
         bundle,
         env: Env::new(Secrets::new("."), None).unwrap(),
         metrics: Metrics::new(),
+        reaches: watch::channel(true).1,
         leads,
         drain: Duration::from_secs(5),
     };
@@ -162,10 +168,8 @@ async fn a_run_is_asked_for_executed_and_answered() {
     let _member = member("m1", store.clone(), &bundle);
     ask(&*store, "first", start()).await;
     let run = answer(&*store, "first").await.run.expect("the run is named");
-    until("the end", async || {
-        head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded))
-    })
-    .await;
+    until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded)))
+        .await;
     let events = journal(&*store, &run).await;
     assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     for (prefix, left) in [(records::LOCKS, 0), (records::ASKS, 0), (records::HOLDS, 1)] {
@@ -195,10 +199,8 @@ async fn a_killed_leader_is_followed_at_the_very_step() {
     first.task.abort();
     second.leads.wait_for(|leads| *leads).await.unwrap();
     let _listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    until("the end", async || {
-        head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded))
-    })
-    .await;
+    until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded)))
+        .await;
     let events = journal(&*store, &run).await;
     let took_over = events.iter().position(|event| event.body == Body::TookOver).expect("it is journaled");
     assert!(events[took_over].epoch > events[took_over - 1].epoch);
@@ -239,7 +241,8 @@ async fn people_pause_resume_and_abort() {
         ask(&*store, request, Ask::Run { run: run.clone(), command }).await;
         assert_eq!(answer(&*store, request).await.refusal.is_none(), accepted, "{request}");
     }
-    until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Aborted))).await;
+    until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Aborted)))
+        .await;
 }
 
 /// Commits, and then loses every third answer of a transaction.
@@ -292,10 +295,8 @@ async fn lost_answers_lose_nothing_and_repeat_nothing() {
     let _member = member("m1", store.clone(), &bundle);
     let asked = Asked { by: "kim".into(), ask: start(), wall_ms: 0 };
     let _ = store.txn(Txn::new().then(Op::put(records::ask("first"), records::encode(&asked)))).await;
-    until("the end", async || {
-        head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded))
-    })
-    .await;
+    until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded)))
+        .await;
     let heads = store.range(Range::prefix(RUNS)).await.unwrap().kvs;
     assert_eq!(heads.len(), 1, "one wish, one run");
     let run: Head = records::decode(&heads[0]).unwrap();
