@@ -4,7 +4,7 @@
 //! simulation. An event that does not fit is an error here, and a lost compare in the store.
 
 use crate::action::{Action, FailureKind};
-use crate::ids::{Epoch, Identity, RunId, StepId};
+use crate::ids::{Digest, Epoch, Identity, RunId, StepId};
 use crate::journal::{Block, Body, End, Event, Override, Trigger, VERSION};
 use crate::plan::{OnFailure, Plan};
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,8 @@ pub struct Run {
     pub id: RunId,
     /// What it executes.
     pub plan: Arc<Plan>,
+    /// The plan's digest, kept: making it anew reads all of the plan.
+    pub plan_digest: Digest,
     /// What started it.
     pub trigger: Trigger,
     /// Its steps, as in the plan.
@@ -180,6 +182,7 @@ impl Run {
         };
         Ok(Self {
             id,
+            plan_digest: digest.clone(),
             trigger: trigger.clone(),
             steps: vec![pending; plan.steps.len()],
             blocks: BTreeMap::new(),

@@ -185,7 +185,7 @@ impl Head {
             to: request.to.clone(),
             mode: request.mode,
             services: run.plan.services.clone(),
-            plan: run.plan.digest(),
+            plan: run.plan_digest.clone(),
             started_by: run.trigger.identity(),
             sequence: run.sequence,
             epoch: run.epoch,
