@@ -245,6 +245,47 @@ fn a_partition_is_refused_and_stored() {
 }
 
 #[test]
+fn a_destination_that_nobody_vouches_for_is_refused_and_stored() {
+    let mut town = Town::new(ACT, "w");
+    town.live = vec!["w"];
+    town.pass(60_000);
+    assert_eq!((town.created().len(), town.refusals()), (0, vec![Guard::Destination]));
+}
+
+#[test]
+fn a_leader_that_reads_nothing_does_not_act_on_what_it_knew() {
+    let mut town = Town::new(ACT, "w");
+    town.pass(4_000);
+    for _ in 0..40 {
+        town.ms += 500;
+        town.give(Input::Tick);
+    }
+    let ruling = guard::refusing(&town.controller.judgement().sites[0].rulings).unwrap().clone();
+    assert_eq!((town.created().len(), ruling.guard), (0, Guard::Quorum));
+    assert!(ruling.reason.contains("confirmed nothing"), "{}", ruling.reason);
+}
+
+#[test]
+fn where_too_few_are_heard_nothing_moves() {
+    let mut town = Town::new(ACT, "w");
+    town.votes = [Vote::Abstain, Vote::Down];
+    town.pass(60_000);
+    let ruling = guard::refusing(&town.controller.judgement().sites[0].rulings).unwrap().clone();
+    assert_eq!((town.created().len(), ruling.guard), (0, Guard::Freshness));
+    assert!(ruling.reason.contains("without a vote: b"), "{}", ruling.reason);
+}
+
+#[test]
+fn without_a_site_lease_only_laboratories_act() {
+    let mut town = Town::new("lab: true\nautomation: act\n", "w");
+    let (bundle, rules) = town.controller.bundle.clone().unwrap();
+    town.controller.bundle = Some((bundle, Rules { lab: false, ..rules }));
+    town.pass(60_000);
+    let run = town.created()[0].run.clone();
+    assert_eq!(town.controller.run(&run).unwrap().state(), State::Proposed, "a person is asked");
+}
+
+#[test]
 fn one_observer_alone_moves_nothing() {
     let mut town = Town::new(ACT, "w");
     town.votes = [Vote::Up, Vote::Down];

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ids::{Digest, RunId, ServiceId};
-use crate::journal::Trigger;
+use crate::journal::{Override, Trigger};
 use crate::plan::{Mode, Plan, Request, Require, Verify};
 use crate::run::StepState::*;
 use proptest::prelude::*;
@@ -340,6 +340,25 @@ fn a_fence_is_proven_or_somebody_gives_their_word() {
     bench.command(Command::Approve { step: Some("fence".into()), reason: reason() }, "kim", &["commander"]);
     assert_eq!(bench.settle(&mut world), State::Ended(End::Succeeded));
     bench.check_replay();
+}
+
+/// The controller refuses such an override; the engine does not rely on it.
+#[test]
+fn no_word_replaces_a_proof_that_the_playbook_does_not_offer() {
+    let fence = |any_of| {
+        let action = Action::FenceProve { site: "a".into(), any_of };
+        plan(vec![Step { action, verify: None, attempts: 1, ..step("fence", &[]) }, step("promote", &[0])])
+    };
+    let overrides = vec![Override { rule: "fence".into(), reason: reason() }];
+    let trigger = Trigger::Operator { identity: "kim".into(), reason: reason(), overrides };
+    let mut world = kind_world();
+    world.act.insert((0, 1), failure(FailureKind::Failed));
+    let mut bench = Bench::new(fence(vec![FenceProof::SiteLeaseExpired]), trigger.clone(), false);
+    assert_eq!(bench.settle(&mut world), State::Blocked);
+    assert_eq!(bench.states(), [Failed, Pending]);
+    let word = FenceProof::OperatorWord { role: "commander".into() };
+    let mut bench = Bench::new(fence(vec![FenceProof::SiteLeaseExpired, word]), trigger, false);
+    assert_eq!(bench.settle(&mut world), State::Ended(End::Succeeded));
 }
 
 #[test]
