@@ -55,7 +55,7 @@ impl RunCommand {
 /// A run.
 #[derive(Debug, Args)]
 pub struct IdArgs {
-    /// Id of the run, as in shop-7kq2
+    /// Id of the run, as in r7-1
     pub id: String,
 }
 
