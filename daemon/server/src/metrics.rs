@@ -96,7 +96,7 @@ impl Metrics {
         let r = &mut registry;
         let inner = Inner {
             leader: add(r, "leader", "1 if this member leads", Gauge::default()),
-            epoch: add(r, "epoch", "The highest epoch this member has seen", Gauge::default()),
+            epoch: add(r, "epoch", "The epoch that this member led last", Gauge::default()),
             lag: add(
                 r,
                 "event_loop_lag_seconds",
@@ -139,7 +139,7 @@ impl Metrics {
         self.0.leader.set(leads.into());
     }
 
-    /// The highest epoch seen.
+    /// The epoch of the term.
     pub fn set_epoch(&self, epoch: u64) {
         self.0.epoch.set(whole(epoch));
     }
