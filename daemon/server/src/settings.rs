@@ -52,8 +52,6 @@ pub struct Settings {
     pub probe_source: Option<IpAddr>,
     /// How many probes may be in flight at once.
     pub probe_concurrency: usize,
-    /// The longest gap in this member's time after which it still trusts what it knows.
-    pub max_clock_gap: Duration,
     /// How long draining may take.
     pub shutdown_deadline: Duration,
 }

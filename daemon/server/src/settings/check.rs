@@ -23,7 +23,6 @@ pub(super) fn check(raw: &Raw, origins: &BTreeMap<String, String>) -> Result<Set
     }
     let (ms, s, m) = (Duration::from_millis, Duration::from_secs, |m: u64| Duration::from_secs(60 * m));
     check.between("etcd.request_timeout", raw.etcd.request_timeout, ms(100), s(10));
-    check.between("clock.max_gap", raw.clock.max_gap, ms(100), m(1));
     check.between("shutdown.deadline", raw.shutdown.deadline, s(1), m(10));
     let concurrency = usize::try_from(raw.probes.concurrency).unwrap_or(usize::MAX);
     if !(1..=1024).contains(&concurrency) {
@@ -42,7 +41,6 @@ pub(super) fn check(raw: &Raw, origins: &BTreeMap<String, String>) -> Result<Set
             log: Log { format: raw.log.format, level: raw.log.level.clone() },
             probe_source: raw.probes.source,
             probe_concurrency: concurrency,
-            max_clock_gap: raw.clock.max_gap,
             shutdown_deadline: raw.shutdown.deadline,
         }),
         _ => Err(check.problems),

@@ -24,7 +24,6 @@ pub(super) struct Raw {
     pub(super) tls: RawTls,
     pub(super) log: RawLog,
     pub(super) probes: RawProbes,
-    pub(super) clock: RawClock,
     pub(super) shutdown: RawShutdown,
 }
 
@@ -75,13 +74,6 @@ pub(super) struct RawLog {
 pub(super) struct RawProbes {
     pub(super) source: Option<IpAddr>,
     pub(super) concurrency: u64,
-}
-
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawClock {
-    #[serde(with = "duration")]
-    pub(super) max_gap: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(nearest("listen.gprc"), Some("listen.grpc"));
         assert_eq!(nearest("endpoints"), Some("etcd.endpoints"));
         assert_eq!(nearest("data-dir"), Some("data_dir"));
-        assert_eq!(nearest("probes.max_gap"), Some("clock.max_gap"));
+        assert_eq!(nearest("probes.deadline"), Some("shutdown.deadline"));
         assert_eq!(nearest("colour_of_the_bicycle_shed"), None);
     }
 

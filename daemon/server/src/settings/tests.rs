@@ -80,7 +80,6 @@ fn defaults_need_only_a_site() {
     let settings = case().set("site", "a").settings();
     assert_eq!(settings.member.as_str(), "host-1");
     assert_eq!(settings.listen.grpc.to_string(), "127.0.0.1:7766");
-    assert_eq!(settings.max_clock_gap, Duration::from_secs(2));
     assert_eq!(settings.listen.advertised(settings.listen.grpc), "127.0.0.1:7766");
     assert!(matches!(settings.store, Store::Embedded) && settings.tls.is_none());
     let error = case().error();
@@ -147,10 +146,10 @@ fn wrong_kinds_units_words_and_bounds_are_named() {
             "`probes.concurrency` must be a whole number, and is the string \"many\" (/",
         ),
         ("[probes]\nconcurrency = 0", "`probes.concurrency` must be 1 to 1024, and is 0 (/"),
-        ("[clock]\nmax_gap = 2", "`clock.max_gap` must be a string, and is a whole number (2) (/"),
-        ("[clock]\nmax_gap = \"2\"", "`clock.max_gap` `2` has no unit: write `2s`"),
-        ("[clock]\nmax_gap = \"2 parsec\"", "`clock.max_gap` unknown unit `parsec`: use ms"),
-        ("[clock]\nmax_gap = \"2h\"", "`clock.max_gap` must be 100ms to 1m, and is 2h (/"),
+        ("[shutdown]\ndeadline = 2", "`shutdown.deadline` must be a string, and is a whole number (2) (/"),
+        ("[shutdown]\ndeadline = \"2\"", "`shutdown.deadline` `2` has no unit: write `2s`"),
+        ("[shutdown]\ndeadline = \"2 parsec\"", "`shutdown.deadline` unknown unit `parsec`: use ms"),
+        ("[shutdown]\ndeadline = \"2h\"", "`shutdown.deadline` must be 1s to 10m, and is 2h (/"),
         ("store = \"zookeeper\"", "`store`"),
         ("etcd = \"here\"", "`etcd` is a section"),
         ("[listen]\ngrpc = \"nowhere\"", "`listen.grpc` invalid socket address"),
