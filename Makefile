@@ -46,6 +46,7 @@ lint: ready
 	cargo fmt --all --check
 	daemon/core/pure.sh
 	@$(PARTS) set -x; cargo clippy --workspace --all-targets -- -D warnings
+	@$(PARTS) set -x; cargo run -q -p standfast -- lint playbooks/shop
 
 fmt:
 	cargo fmt --all
