@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::records::{self, ASKS, Answered, Asked, HOLDS};
 use crate::runner::{Job, Runner};
 use crate::store::{Op, Store, WatchEvent, chunked};
+use futures::future::join_all;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused};
 use standfast_core::engine;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 mod housekeeping;
@@ -115,6 +117,8 @@ struct Run {
     asked: BTreeSet<String>,
     draining: Option<oneshot::Sender<()>>,
     acting: usize,
+    /// Answers that are being written.
+    answering: Vec<JoinHandle<()>>,
 }
 
 /// Leads until the term is stopped.
@@ -141,6 +145,7 @@ pub async fn run(
             asked: BTreeSet::new(),
             draining: None,
             acting: 0,
+            answering: Vec::new(),
             deps,
         };
         if let Err(lost) = run.begin().await {
@@ -308,13 +313,13 @@ impl Run {
     }
 
     /// Writes under the guard; only a loss is reported.
-    fn put(&self, ops: Vec<Op>) {
+    fn put(&self, ops: Vec<Op>) -> JoinHandle<()> {
         let (guarded, inputs) = (self.deps.guarded.clone(), self.inputs.clone());
         tokio::spawn(async move {
             if let Err(lost) = guarded.put(ops).await {
                 let _ = inputs.send(Input::Lost(lost));
             }
-        });
+        })
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -351,10 +356,12 @@ impl Run {
             Effect::Run(run, effect) => self.perform_run(&run, effect),
             Effect::Answer { request, answer } => {
                 let answered = Answered::new(answer, clock::wall_ms());
-                self.put(vec![
+                let writing = self.put(vec![
                     Op::put(records::answer(&request), records::encode(&answered)),
                     Op::delete(records::ask(&request)),
                 ]);
+                self.answering.retain(|writing| !writing.is_finished());
+                self.answering.push(writing);
             }
             Effect::Refused(refused) => {
                 let Refused { site, guard, reason, .. } = &*refused;
@@ -362,9 +369,14 @@ impl Run {
                 let key = format!("{}{site}/{}", records::REFUSALS, guard.id());
                 self.put(vec![Op::put(key, records::encode(&*refused))]);
             }
-            Effect::Holds(holds) => self.put(vec![Op::put(HOLDS, records::encode(&holds))]),
+            Effect::Holds(holds) => drop(self.put(vec![Op::put(HOLDS, records::encode(&holds))])),
             Effect::HandOver => {
-                let _ = self.deps.words.send(Word::StepDown);
+                // What is not answered yet, the next leader would be asked again: to hand over.
+                let (words, answering) = (self.deps.words.clone(), std::mem::take(&mut self.answering));
+                tokio::spawn(async move {
+                    join_all(answering).await;
+                    let _ = words.send(Word::StepDown);
+                });
             }
         }
     }

@@ -223,6 +223,25 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_request_to_hand_over_moves_the_lead_once() {
+    // Situation: a leader is asked to step down. Danger: it goes before its answer is written, so
+    // its successor finds the request and steps down as well, and so on until nobody may lead.
+    // Expectation: the request is gone when the next leader comes, and that one stays.
+    let (_listener, port) = listener().await;
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory().await.unwrap());
+    let bundle = bundle(port, WAITS);
+    let mut first = member("m1", store.clone(), &bundle);
+    first.leads.wait_for(|leads| *leads).await.unwrap();
+    let mut second = member("m2", store.clone(), &bundle);
+    ask(&*store, "go", Ask::StepDown { reason: "a test".into() }).await;
+    second.leads.wait_for(|leads| *leads).await.unwrap();
+    assert!(store.range(Range::prefix(records::ASKS)).await.unwrap().kvs.is_empty());
+    assert_eq!(answer(&*store, "go").await.refusal, None);
+    let more = tokio::time::timeout(Duration::from_secs(1), second.leads.wait_for(|leads| !*leads)).await;
+    assert!(more.is_err(), "the second leader was asked, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn people_pause_resume_and_abort() {
     let (closed, port) = listener().await;
     drop(closed);
