@@ -182,6 +182,26 @@ impl Action {
         }
     }
 
+    /// What it acts on, in a few words for people: "orders in b".
+    pub fn target(&self) -> String {
+        match self {
+            Self::PostgresPromote { database } => format!("{} in {}", database.cluster, database.site),
+            Self::TrafficDrain { balancer, server }
+            | Self::TrafficReady { balancer, server }
+            | Self::TrafficShift { balancer, server, .. } => {
+                format!("{}/{server} in {}", balancer.backend, balancer.site)
+            }
+            Self::DnsSet { name, record_type, values, .. } => {
+                format!("{name} {record_type:?} {}", values.join(", "))
+            }
+            Self::HttpRequest { method, url, .. } => format!("{method} {url}"),
+            Self::CommandRun { command, .. } => command.first().cloned().unwrap_or_default(),
+            Self::WaitUntil { all } => all.iter().map(Check::to_string).collect::<Vec<_>>().join(", "),
+            Self::ApprovalAsk { role, quorum, .. } => format!("{quorum} of {role}"),
+            Self::FenceProve { site, .. } => site.to_string(),
+        }
+    }
+
     /// Whether an inspection can tell what acting would change. An HTTP request or a command
     /// cannot: it is acted without, and its verification proves it.
     pub fn previews(&self) -> bool {

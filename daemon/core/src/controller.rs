@@ -22,7 +22,7 @@ use std::time::Duration;
 
 mod start;
 
-pub use engine::command::RefusalKind;
+pub use engine::command::{About, RefusalKind};
 
 /// What a person may ask of the leader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -283,10 +283,13 @@ impl Controller {
             Input::Created => self.created(now, &mut effects),
             Input::NotCreated { holder } => {
                 if let Some(Creation { request: Some(request), .. }) = self.creating.take() {
-                    let holder = holder.map_or_else(|| "another run".into(), |run| format!("run {run}"));
+                    let name =
+                        holder.as_ref().map_or_else(|| "another run".into(), |run| format!("run {run}"));
                     let message =
-                        format!("{holder} holds one of the sites or services; see: standfast run list");
-                    let answer = Err(Refusal::new(RefusalKind::Precondition, message));
+                        format!("{name} holds one of the sites or services; see: standfast run list");
+                    let refusal = Refusal::new(RefusalKind::Precondition, message);
+                    let about = holder.map(About::Run);
+                    let answer = Err(Refusal { about, ..refusal });
                     effects.push(Effect::Answer { request, answer });
                 }
             }

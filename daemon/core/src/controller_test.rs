@@ -114,7 +114,14 @@ impl Town {
         for _ in 0..ms / 500 {
             self.ms += 500;
             let says = |site: &str, on_a: Vote| {
-                let opinion = |vote| Opinion { vote, held_for: Span::secs(9), rounds: 99, failing: vec![] };
+                let opinion = |vote| Opinion {
+                    vote,
+                    held_for: Span::secs(9),
+                    rounds: 99,
+                    bad: 0,
+                    good: 0,
+                    failing: vec![],
+                };
                 let sites = [("a", on_a), ("b", Vote::Up), ("w", Vote::Up)];
                 Observation {
                     member: MemberId::new(format!("m-{site}")),

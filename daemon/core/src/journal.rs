@@ -3,6 +3,8 @@
 //! Events name steps by id and carry what people will ask later: who, why, what was seen.
 //! Nothing secret ever stands in one.
 
+mod sentence;
+
 use crate::action::Failure;
 use crate::check::Answer;
 use crate::ids::{Digest, Epoch, Identity, MemberId, StepId};
@@ -34,6 +36,25 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// The step that it is about, if it is about one.
+    pub fn step(&self) -> Option<&StepId> {
+        match &self.body {
+            Body::StepStarted { step, .. }
+            | Body::StepActed { step, .. }
+            | Body::StepSucceeded { step, .. }
+            | Body::StepAlreadyDone { step, .. }
+            | Body::AttemptFailed { step, .. }
+            | Body::StepFailed { step, .. }
+            | Body::StepSkipped { step, .. }
+            | Body::ApprovalGiven { step, .. } => Some(step),
+            Body::Retried { step, .. } => step.as_ref(),
+            Body::Blocked(block) => block.step.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 /// Who or what started a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
@@ -60,6 +81,14 @@ impl Trigger {
         match self {
             Self::Automatic { .. } => Identity::new("automation"),
             Self::Operator { identity, .. } => identity.clone(),
+        }
+    }
+
+    /// Why, in one sentence.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Automatic { evidence } => format!("{} is {}", evidence.site, evidence.verdict),
+            Self::Operator { reason, .. } => reason.clone(),
         }
     }
 }

@@ -162,12 +162,35 @@ impl Lag {
     }
 }
 
+impl Lag {
+    /// Reads what a lag printed into a sentence, as evidence keeps it; none if there is no
+    /// measured lag in it.
+    pub fn read(text: &str) -> Option<Self> {
+        let (before, after) = text.split_once(BEHIND)?;
+        let seen = spans(after.split(AGO).next()?)?;
+        let (time, bytes) = before.rsplit_once(" and ")?;
+        let time = time.rsplit_once(" is ").map_or(time, |(_, time)| time);
+        let (time, at_least) = time.strip_prefix(LEAST).map_or((time, false), |time| (time, true));
+        Some(Self::Known { time: spans(time)?, at_least, bytes: bytes.parse().ok()?, seen })
+    }
+}
+
+const LEAST: &str = "at least ";
+const BEHIND: &str = " bytes behind the primary as seen ";
+const AGO: &str = " ago";
+
+/// A span as it is printed: `45s`, `1h 30m`.
+fn spans(text: &str) -> Option<Span> {
+    let parts = text.split(' ').map(|part| Span::parse(part).ok().map(Span::as_ms));
+    parts.sum::<Option<u64>>().map(Span::ms)
+}
+
 impl fmt::Display for Lag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Known { time, at_least, bytes, seen } => {
-                let least = if *at_least { "at least " } else { "" };
-                write!(f, "{least}{time} and {bytes} bytes behind the primary as seen {seen} ago")
+                let least = if *at_least { LEAST } else { "" };
+                write!(f, "{least}{time} and {bytes}{BEHIND}{seen}{AGO}")
             }
             Self::Unknown(why) => f.write_str(why),
         }
@@ -203,6 +226,18 @@ mod tests {
         for text in ["", "16", "/", "G/0", "1/123456789", "-1/0"] {
             assert!(text.parse::<Lsn>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        for (time, at_least, bytes, seen) in
+            [(0, false, 0, 250), (1_500, true, 77, 45_000), (5_400_000, false, 9, 0)]
+        {
+            let lag = Lag::Known { time: Span::ms(time), at_least, bytes, seen: Span::ms(seen) };
+            assert_eq!(Lag::read(&lag.to_string()), Some(lag.clone()));
+            assert_eq!(Lag::read(&format!("orders in b is {lag}: the samples")), Some(lag));
+        }
+        assert_eq!(Lag::read("this member has never seen a primary answer"), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod lint;
 pub mod plan;
 pub mod playbook;
 pub mod reference;
+pub mod report;
 pub mod rules;
 pub mod run;
 pub mod schema;

@@ -10,8 +10,14 @@ fn at(ms: u64) -> Now {
 
 /// A member `m-SITE` of `site` that says `votes`.
 fn says(site: &str, sequence: u64, votes: &[(&str, Vote)]) -> Observation {
-    let opinion =
-        |vote| Opinion { vote, held_for: Span::secs(1), rounds: 99, failing: vec!["tcp: refused".into()] };
+    let opinion = |vote| Opinion {
+        vote,
+        held_for: Span::secs(1),
+        rounds: 99,
+        bad: 0,
+        good: 0,
+        failing: vec!["tcp: refused".into()],
+    };
     Observation {
         member: MemberId::new(format!("m-{site}")),
         site: site.into(),

@@ -49,6 +49,12 @@ pub struct Opinion {
     pub held_for: Span,
     /// Rounds seen so far.
     pub rounds: u64,
+    /// Of these, up to now and in a row: rounds in which probes of two kinds failed.
+    #[serde(default)]
+    pub bad: u32,
+    /// Of these, up to now and in a row: rounds in which they did not.
+    #[serde(default)]
+    pub good: u32,
     /// What fails now: the probe, and what it answered.
     pub failing: Vec<String>,
 }
@@ -186,6 +192,8 @@ impl Views {
             vote: view.vote,
             held_for: now.mono.since(view.since.mono).into(),
             rounds: view.rounds,
+            bad: view.bad,
+            good: view.good,
             failing: view.failing.clone(),
         };
         self.sites.iter().map(|(site, view)| (site.clone(), opinion(view))).collect()

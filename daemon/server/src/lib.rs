@@ -1,6 +1,7 @@
 //! The daemon: effects around the core, and the command line.
 
 pub mod action;
+pub mod api;
 pub mod app;
 pub mod bundles;
 pub mod cli;

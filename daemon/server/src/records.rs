@@ -15,6 +15,7 @@
 //! locks/site/ID, locks/service/ID    the live run that holds it
 //! asks/REQUEST               what a person wants; deleted with its answer
 //! answers/REQUEST            what came of it
+//! requests/REQUEST           that it came, and a digest of what it said: kept as long
 //! holds                      what is left of every hold-down
 //! refusals/SITE/GUARD        the last failover that this guard refused
 //! ```
@@ -47,6 +48,8 @@ pub const RUNS: &str = "runs/";
 pub const ASKS: &str = "asks/";
 /// Prefix of answers.
 pub const ANSWERS: &str = "answers/";
+/// Prefix of what is remembered of requests.
+pub const REQUESTS: &str = "requests/";
 /// Key of the hold-downs.
 pub const HOLDS: &str = "holds";
 /// Prefix of refused failovers.
@@ -104,6 +107,11 @@ pub fn answer(request: &str) -> String {
     format!("{ANSWERS}{request}")
 }
 
+/// Key of what is remembered of a request.
+pub fn request(request: &str) -> String {
+    format!("{REQUESTS}{request}")
+}
+
 /// Who leads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leader {
@@ -155,8 +163,12 @@ pub struct Head {
     pub services: Vec<ServiceId>,
     /// The frozen plan.
     pub plan: Digest,
+    /// The bundle of that plan.
+    pub bundle: Digest,
     /// Who or what started it.
     pub started_by: Identity,
+    /// Why.
+    pub reason: String,
     /// The last entry of its journal.
     pub sequence: u64,
     /// The term that wrote it.
@@ -165,8 +177,12 @@ pub struct Head {
     pub nonce: String,
     /// Unix time of creation in milliseconds.
     pub created_wall_ms: i64,
+    /// Unix time of the last entry in milliseconds.
+    pub wall_ms: i64,
     /// Time since creation.
     pub elapsed: Span,
+    /// Whether a point of no return is crossed.
+    pub crossed: bool,
     /// What people must decide.
     pub waits_for: Vec<String>,
     /// Steps that have ended, and all.
@@ -186,12 +202,16 @@ impl Head {
             mode: request.mode,
             services: run.plan.services.clone(),
             plan: run.plan_digest.clone(),
+            bundle: run.plan.bundle.clone(),
             started_by: run.trigger.identity(),
+            reason: run.trigger.reason(),
             sequence: run.sequence,
             epoch: run.epoch,
             nonce: nonce.to_owned(),
             created_wall_ms: run.created_wall_ms,
+            wall_ms: run.wall_ms,
             elapsed: Span::ms(run.elapsed_ms),
+            crossed: run.crossed,
             waits_for: run.waits_for(),
             progress: (run.steps.len() - run.open(), run.steps.len()),
         }
@@ -205,6 +225,16 @@ pub struct Asked {
     pub by: Identity,
     /// What is wanted.
     pub ask: Ask,
+    /// Unix time in milliseconds.
+    pub wall_ms: i64,
+}
+
+/// What is remembered of a request: the same again is answered as it was, another one with its
+/// name is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requested {
+    /// Of the caller and all that it said.
+    pub content: Digest,
     /// Unix time in milliseconds.
     pub wall_ms: i64,
 }

@@ -5,7 +5,7 @@ use crate::condition::{Env, evaluate};
 use crate::metrics::Metrics;
 use crate::term::Validity;
 use futures::future::join_all;
-use standfast_core::action::{Attempt, Failure, FailureKind, Inspection};
+use standfast_core::action::{Attempt, Failure, FailureKind};
 use standfast_core::check::{Answer, Check};
 use standfast_core::engine::{Effect, Input};
 use standfast_core::ids::{Epoch, Identity, RunId};
@@ -137,27 +137,4 @@ impl Runner {
             tokio::time::sleep(AGAIN).await;
         }
     }
-}
-
-/// Looks at every step of a plan without a run: what a dry run is made of.
-pub async fn preview(plan: &Plan, env: &Env) -> (Vec<Answer>, Vec<Inspection>) {
-    let require = join_all(plan.require.iter().map(|require| evaluate(&require.check, env, ASK)));
-    let steps = join_all(plan.steps.iter().map(|step| async {
-        let context = Context {
-            attempt: Attempt {
-                run: RunId::new("dry-run"),
-                step: step.id.clone(),
-                attempt: 0,
-                epoch: Epoch(0),
-                started_by: Identity::new("dry-run"),
-            },
-            env: env.clone(),
-            deadline: Instant::now() + INSPECT,
-            mode: plan.request.mode,
-            leash: None,
-            cancel: CancellationToken::new(),
-        };
-        action::inspect(&step.action, &context).await
-    }));
-    tokio::join!(require, steps)
 }

@@ -3,6 +3,7 @@
 use super::{Controller, RefusalKind};
 use crate::action::{Action, FenceProof};
 use crate::bind::bind;
+use crate::engine::command::About;
 use crate::engine::{Refusal, rule};
 use crate::ids::{Digest, Identity, RunId};
 use crate::journal::{Override, Trigger};
@@ -60,7 +61,8 @@ impl Controller {
             if let Some(lock) = locks(&run.plan).into_iter().find(|lock| wanted_locks.contains(lock)) {
                 let message =
                     format!("run {} holds {}; see: standfast run get {0}", run.id, lock.replace('/', " "));
-                return Err(Refusal::new(RefusalKind::Precondition, message));
+                let about = About::Run(run.id.clone());
+                return Err(Refusal::new(RefusalKind::Precondition, message).about(about));
             }
         }
         let trigger = Trigger::Operator { identity: by.clone(), reason, overrides };
@@ -85,7 +87,8 @@ impl Controller {
                     "overriding {} takes the role {role}, which the fleet does not give to {by}",
                     waiver.rule
                 );
-                return Err(Refusal::new(RefusalKind::Denied, message));
+                let about = About::Role((*role).to_owned());
+                return Err(Refusal::new(RefusalKind::Denied, message).about(about));
             }
         }
         Ok(())

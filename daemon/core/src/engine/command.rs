@@ -2,7 +2,8 @@
 
 use crate::action::{Action, FenceProof};
 use crate::check::Answer;
-use crate::ids::{Identity, StepId};
+use crate::guard::Guard;
+use crate::ids::{Identity, RunId, StepId};
 use crate::journal::{Body, End, Evidence};
 use crate::run::{Run, State, StepState};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,21 @@ pub struct Refusal {
     pub kind: RefusalKind,
     /// What, and what to do.
     pub message: String,
+    /// What it is about, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
+}
+
+/// The thing that a refusal names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// The run that stands in the way.
+    Run(RunId),
+    /// The role that is missing.
+    Role(String),
+    /// The safety rule that refuses.
+    Guard(Guard),
 }
 
 /// The kinds of refusal.
@@ -84,7 +100,12 @@ pub enum RefusalKind {
 impl Refusal {
     /// A refusal of `kind`.
     pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), about: None }
+    }
+
+    /// Names what it is about.
+    pub fn about(self, about: About) -> Self {
+        Self { about: Some(about), ..self }
     }
 }
 
@@ -149,9 +170,10 @@ pub fn judge(
             }
             let guarded = matches!(find_action(run, step), Action::FenceProve { .. });
             if guarded {
-                return Err(precondition(format!(
+                let message = format!(
                     "step {step} proves the fence and cannot be skipped; give your word with: approve --step {step}"
-                )));
+                );
+                return Err(precondition(message).about(About::Guard(Guard::Fence)));
             }
             Ok(vec![Body::StepSkipped { step: step.clone(), why: reason.clone(), by: Some(by) }])
         }
@@ -194,7 +216,7 @@ fn needs_role(by: &Identity, roles: &BTreeSet<String>, role: &str) -> Result<(),
         return Ok(());
     }
     let message = format!("this takes the role {role}, which the fleet does not give to {by}");
-    Err(Refusal::new(RefusalKind::Denied, message))
+    Err(Refusal::new(RefusalKind::Denied, message).about(About::Role(role.into())))
 }
 
 fn approve_run(

@@ -5,8 +5,8 @@
 
 use crate::clock;
 use crate::guarded::Guarded;
-use crate::records::{self, ANSWERS, Answered};
-use crate::store::{Op, Range, Revision, pages};
+use crate::records::{self, ANSWERS, Answered, REQUESTS, Requested};
+use crate::store::{KeyValue, Op, Range, Revision, pages};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -27,17 +27,18 @@ pub(super) async fn keep(guarded: Guarded, stop: CancellationToken) {
             tracing::warn!(%error, "history is not compacted");
         }
         before = guarded.store().range(Range::key(records::EPOCH)).await.ok().map(|reply| reply.revision);
-        forget_answers(&guarded).await;
+        forget(&guarded, ANSWERS, |kv| records::decode(kv).ok().map(|kept: Answered| kept.wall_ms)).await;
+        forget(&guarded, REQUESTS, |kv| records::decode(kv).ok().map(|kept: Requested| kept.wall_ms)).await;
     }
 }
 
-async fn forget_answers(guarded: &Guarded) {
-    let Ok(reply) = pages::range_all(&**guarded.store(), ANSWERS).await else { return };
+async fn forget(guarded: &Guarded, prefix: &str, wall_ms: impl Fn(&KeyValue) -> Option<i64>) {
+    let Ok(reply) = pages::range_all(&**guarded.store(), prefix).await else { return };
     let oldest = clock::wall_ms() - KEEP_ANSWERS_MS;
     let old: Vec<Op> = reply
         .kvs
         .iter()
-        .filter(|kv| records::decode::<Answered>(kv).is_ok_and(|answered| answered.wall_ms < oldest))
+        .filter(|kv| wall_ms(kv).is_some_and(|at| at < oldest))
         .map(|kv| Op::delete(&kv.key))
         .collect();
     for batch in old.chunks(BATCH) {

@@ -1,0 +1,54 @@
+//! What an entry says, in one sentence for people.
+
+use super::{Body, Event, Evidence, Trigger};
+use std::fmt::Display;
+
+impl Event {
+    /// What happened, in one sentence. Names its step only where it must.
+    pub fn sentence(&self) -> String {
+        match &self.body {
+            Body::Created { trigger, proposed, .. } => {
+                let what = if *proposed { "proposed" } else { "started" };
+                match trigger {
+                    Trigger::Automatic { .. } => format!("{what} by {}: {}", self.member, trigger.reason()),
+                    Trigger::Operator { identity, reason, .. } => said(what, identity, reason),
+                }
+            }
+            Body::Approved { by, reason } => said("approved", by, reason),
+            Body::TookOver => format!("{} goes on, under epoch {}", self.member, self.epoch),
+            Body::Waived { requirement, by, reason } => {
+                said(&format!("requirement {} waived", requirement + 1), by, reason)
+            }
+            Body::RequirementsMet { evidence } if evidence.is_empty() => "nothing is required".into(),
+            Body::RequirementsMet { evidence } => format!("what is required holds: {}", answers(evidence)),
+            Body::StepStarted { inspected, .. } => inspected.clone(),
+            Body::StepActed { evidence, .. } => evidence.clone(),
+            Body::StepSucceeded { evidence, .. } => answers(evidence),
+            Body::StepAlreadyDone { evidence, .. } => format!("already so: {}", answers(evidence)),
+            Body::AttemptFailed { attempt, failure, retry_in, .. } => {
+                format!("attempt {attempt} failed: {}; again in {retry_in}", failure.message)
+            }
+            Body::StepFailed { failure, .. } => failure.message.clone(),
+            Body::StepSkipped { why, by: None, .. } => format!("skipped: {why}"),
+            Body::StepSkipped { why, by: Some(by), .. } => said("skipped", by, why),
+            Body::Retried { by, reason, .. } => said("tried again", by, reason),
+            Body::ApprovalGiven { by, reason, .. } => said("approved", by, reason),
+            Body::Paused { by, reason } => said("paused", by, reason),
+            Body::Resumed { by, reason } => said("resumed", by, reason),
+            Body::Blocked(block) => format!("a person is needed: {}", block.why),
+            Body::AbortAsked { by, reason } => said("to be ended", by, reason),
+            Body::Ended { end, why } => format!("{end}: {why}"),
+        }
+    }
+}
+
+fn said(what: &str, by: &impl Display, reason: &str) -> String {
+    match reason {
+        "" => format!("{what} by {by}"),
+        reason => format!("{what} by {by}: {reason}"),
+    }
+}
+
+fn answers(evidence: &[Evidence]) -> String {
+    evidence.iter().map(|seen| seen.answer.detail()).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,193 @@
+//! Refusals on the wire: a gRPC code, a sentence, and `google.rpc` details for programs.
+//! `common.proto` is the contract.
+
+use crate::bundles::BundleError;
+use crate::store::StoreError;
+use standfast_core::controller::{About, RefusalKind};
+use standfast_core::engine::Refusal;
+use standfast_core::finding::Findings;
+use standfast_proto::reason;
+use std::collections::HashMap;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+
+/// When another try makes sense, after the store had no quorum.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Details travel in headers, which clients take up to 16 KiB of.
+const MAX_DETAIL_BYTES: usize = 6 * 1024;
+
+fn status(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    about: &[(&str, &str)],
+    fill: impl FnOnce(&mut ErrorDetails),
+) -> Status {
+    let about: HashMap<String, String> =
+        about.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let mut details = ErrorDetails::with_error_info(reason, reason::DOMAIN, about);
+    fill(&mut details);
+    Status::with_error_details(code, message, details)
+}
+
+/// A field of the request is wrong.
+pub(super) fn bad_field(field: &str, why: impl Into<String>) -> Status {
+    let why = why.into();
+    status(Code::InvalidArgument, reason::BAD_FIELD, format!("{field}: {why}"), &[], |details| {
+        details.set_bad_request(vec![FieldViolation::new(field, why)]);
+    })
+}
+
+/// There is nothing of that name.
+pub(super) fn not_found(kind: &str, name: &str, help: &str) -> Status {
+    let name = standfast_core::finding::printable(name);
+    let message = format!("there is no {kind} {name:?}; {help}");
+    status(Code::NotFound, reason::NO_SUCH_THING, message, &[], |details| {
+        details.set_resource_info(kind, name.as_str(), "", "");
+    })
+}
+
+/// Not possible in the state that something is in.
+pub(super) fn wrong_state(message: impl Into<String>, state: &str) -> Status {
+    status(Code::FailedPrecondition, reason::WRONG_STATE, message, &[("state", state)], |_| {})
+}
+
+/// What the caller has read is not what is there.
+pub(super) fn stale(message: impl Into<String>) -> Status {
+    status(Code::Aborted, reason::STALE_ETAG, message, &[], |_| {})
+}
+
+/// The request id came before, with something else.
+pub(super) fn reused(request: &str) -> Status {
+    let message = format!("the request id {request} was used before, for something else; take a new one");
+    status(Code::InvalidArgument, reason::REQUEST_ID_REUSED, message, &[], |_| {})
+}
+
+/// A revision that the store does not have any more, or not yet.
+pub(super) fn compacted(message: impl Into<String>) -> Status {
+    status(Code::OutOfRange, reason::COMPACTED, message, &[], |_| {})
+}
+
+/// Nobody knows whether it happened.
+pub(super) fn uncertain(message: impl Into<String>) -> Status {
+    status(Code::Unknown, reason::UNCERTAIN, message, &[], |_| {})
+}
+
+/// This member cannot go on with a watch; another one can.
+pub(super) fn lost(why: impl std::fmt::Display) -> Status {
+    let message = format!("{why}; go on from the last revision on another member");
+    status(Code::Unavailable, reason::NO_QUORUM, message, &[], |details| {
+        details.set_retry_info(Some(RETRY_AFTER));
+    })
+}
+
+/// Files that do not lint. As many findings as fit; all of them come with `validate_only`.
+pub(super) fn findings(findings: &Findings) -> Status {
+    let errors: Vec<_> = findings.iter().filter(|finding| finding.is_error()).collect();
+    let count = errors.len() + findings.dropped();
+    let mut room = MAX_DETAIL_BYTES;
+    let mut violations = Vec::new();
+    let mut ids: Vec<&str> = Vec::new();
+    for finding in errors {
+        let size = finding.message.len() + finding.file.len() + 40;
+        if size > room {
+            break;
+        }
+        room -= size;
+        let place = match (finding.file.as_str(), finding.line) {
+            ("", _) => String::new(),
+            (file, 0) => file.to_owned(),
+            (file, line) => format!("{file}:{line}:{}", finding.column),
+        };
+        let mut violation = FieldViolation::new(place, finding.message.as_str());
+        violation.reason = finding.code.id.to_owned();
+        violations.push(violation);
+        if !ids.contains(&finding.code.id) {
+            ids.push(finding.code.id);
+        }
+    }
+    let more = match count - violations.len() {
+        0 => String::new(),
+        more => format!("; {more} more: standfast lint"),
+    };
+    let message = format!("{count} errors in these files{more}");
+    let ids = ids.join(",");
+    status(Code::InvalidArgument, reason::FINDINGS, message, &[("findings", &ids)], |details| {
+        details.set_bad_request(violations);
+    })
+}
+
+/// The leader has said no.
+pub(super) fn refusal(refusal: &Refusal) -> Status {
+    let message = refusal.message.as_str();
+    match (refusal.kind, &refusal.about) {
+        (RefusalKind::NotFound, _) => {
+            status(Code::NotFound, reason::NO_SUCH_THING, message, &[], |details| {
+                details.set_resource_info("step", "", "", message);
+            })
+        }
+        (RefusalKind::Denied, Some(About::Role(role))) => {
+            status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[("role", role)], |_| {})
+        }
+        (RefusalKind::Denied, _) => status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[], |_| {}),
+        (RefusalKind::Invalid, _) => status(Code::InvalidArgument, reason::BAD_FIELD, message, &[], |_| {}),
+        (RefusalKind::Stale, _) => status(Code::Aborted, reason::STALE_PLAN, message, &[], |_| {}),
+        (RefusalKind::Precondition, Some(About::Run(run))) => {
+            status(Code::FailedPrecondition, reason::LOCKED, message, &[("run", run.as_str())], |_| {})
+        }
+        (RefusalKind::Precondition, Some(About::Guard(guard))) => {
+            let id = guard.id();
+            let about = [("guards", id.as_str())];
+            status(Code::FailedPrecondition, reason::GUARD_REFUSED, message, &about, |details| {
+                let violation = PreconditionViolation::new(id.as_str(), guard.name(), message);
+                details.set_precondition_failure(vec![violation]);
+            })
+        }
+        (RefusalKind::Precondition, _) => wrong_state(message, ""),
+    }
+}
+
+/// The store could not do it.
+pub(super) fn store(error: StoreError) -> Status {
+    let message = error.to_string();
+    match error {
+        StoreError::Unavailable { .. } => {
+            let message = format!(
+                "{message}. Nothing was written. Bring back a majority of the store's members, then repeat this"
+            );
+            status(Code::Unavailable, reason::NO_QUORUM, message, &[], |details| {
+                details.set_retry_info(Some(RETRY_AFTER));
+            })
+        }
+        StoreError::Ambiguous { .. } => uncertain(message),
+        StoreError::TooLarge { .. } | StoreError::NoSpace { .. } => {
+            status(Code::ResourceExhausted, reason::TOO_LARGE, message, &[], |_| {})
+        }
+        StoreError::Compacted { .. } => compacted(message),
+        StoreError::LeaseExpired(_)
+        | StoreError::Denied { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Invalid(_) => {
+            tracing::error!(error = message, "the store refuses what this member asks");
+            Status::internal(message)
+        }
+    }
+}
+
+/// A bundle could not be read or applied.
+pub(super) fn bundle(error: BundleError) -> Status {
+    match error {
+        BundleError::Store(error) => store(error),
+        BundleError::Stale(_) => stale(error.to_string()),
+        BundleError::Reused(request) => reused(&request),
+        BundleError::Unreadable(_) | BundleError::Unusable { .. } => internal(error),
+    }
+}
+
+/// Something in the store is not what this version writes.
+pub(super) fn internal(error: impl std::fmt::Display) -> Status {
+    let message = error.to_string();
+    tracing::error!(error = message, "a call fails");
+    Status::internal(message)
+}

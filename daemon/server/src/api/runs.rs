@@ -1,0 +1,236 @@
+//! Runs: started, looked at, followed, and told what people want.
+
+mod list;
+mod story;
+mod watch;
+
+use super::asks::{Outcome, Placed, Wish, reason, until_led};
+use super::{Answers, Api, plans, refuse, reports, wire};
+use crate::records::{self, Head};
+use crate::store::{Compare, Range, Revision};
+use standfast_core::controller::Ask;
+use standfast_core::engine::Command;
+use standfast_core::ids::{Digest, Identity, RunId, StepId};
+use standfast_core::run::StepState;
+use standfast_proto::v1::runs_server::Runs;
+use standfast_proto::v1::{self, *};
+use tonic::{Request, Response, Status};
+
+pub(super) use list::short;
+pub(super) use story::{Story, entries, read};
+
+/// The most people waive at once.
+const MAX_OVERRIDES: usize = 16;
+
+/// What every change of a run carries.
+struct Change {
+    wish: Wish,
+    id: String,
+    etag: String,
+}
+
+impl Api {
+    /// The head of a run, and its revision.
+    pub(super) async fn head(&self, id: &str) -> Result<(Head, Revision, Revision), Status> {
+        let missing = || refuse::not_found("run", id, "see: standfast run list");
+        if !crate::tls::is_name(id) {
+            return Err(missing());
+        }
+        let reply = self.store().range(Range::key(records::run(&RunId::new(id)))).await;
+        let reply = reply.map_err(refuse::store)?;
+        let kv = reply.kvs.first().ok_or_else(missing)?;
+        Ok((records::decode(kv).map_err(refuse::internal)?, kv.mod_revision, kv.create_revision))
+    }
+
+    /// A run with all its journal.
+    pub(super) async fn story(&self, id: &str) -> Result<Story, Status> {
+        let (head, ..) = self.head(id).await?;
+        let (story, _) = read(self.store(), &head.id, &head.plan).await?;
+        Ok(story)
+    }
+
+    async fn change(&self, change: Change, command: Command) -> Result<Response<v1::Run>, Status> {
+        let Change { wish, id, etag } = change;
+        let run = RunId::new(&id);
+        if self.known(&wish).await?.is_none() {
+            let (head, ..) = self.head(&id).await?;
+            let guards = match etag.as_str() {
+                "" => Vec::new(),
+                etag => vec![Compare::modified(records::run(&head.id), story::revision_of(etag)?)],
+            };
+            self.ask(&wish, Ask::Run { run, command }, guards).await?;
+        } else {
+            self.ask(&wish, Ask::Run { run, command }, Vec::new()).await?;
+        }
+        Ok(Response::new(self.story(&id).await?.to_run(true)))
+    }
+
+    /// The step that a retry without a name means: the one that blocks the run, none if it is
+    /// its requirements.
+    async fn blocking(&self, id: &str) -> Result<Option<StepId>, Status> {
+        let story = self.story(id).await?;
+        let run = &story.run;
+        if run.blocks.contains_key(&None) {
+            return Ok(None);
+        }
+        let blocked = run.blocks.keys().flatten().cloned();
+        let failed = run.steps.iter().zip(&run.plan.steps);
+        let failed =
+            failed.filter(|(record, _)| record.state == StepState::Failed).map(|(_, step)| step.id.clone());
+        let steps: std::collections::BTreeSet<StepId> = blocked.chain(failed).collect();
+        let mut steps = steps.into_iter();
+        match (steps.next(), steps.next()) {
+            (None, _) => Err(refuse::wrong_state(
+                format!("no step blocks the run: it is {}", run.state()),
+                &run.state().to_string(),
+            )),
+            (Some(step), None) => Ok(Some(step)),
+            (Some(first), Some(second)) => Err(refuse::bad_field(
+                "step",
+                format!("{first}, {second} and perhaps others block the run: name one"),
+            )),
+        }
+    }
+
+    async fn created(&self, wish: &Wish, placed: Placed) -> Result<Response<CreateRunResponse>, Status> {
+        match self.outcome(wish).await? {
+            Outcome::Done(Some(run)) => {
+                let (head, _, created) = self.head(run.as_str()).await?;
+                let (story, _) = read(self.store(), &head.id, &head.plan).await?;
+                Ok(Response::new(CreateRunResponse {
+                    plan: Some(plans::plan(&story.run.plan)),
+                    run: Some(story.to_run(true)),
+                    existed: created < placed.revision,
+                    waits_for_leader: None,
+                }))
+            }
+            Outcome::Done(None) => Err(refuse::internal("the leader's answer names no run")),
+            Outcome::Waiting { .. } => Ok(Response::new(CreateRunResponse {
+                waits_for_leader: wire::span(until_led(&self.timing())),
+                ..CreateRunResponse::default()
+            })),
+        }
+    }
+}
+
+fn step(name: &str) -> Option<StepId> {
+    (!name.is_empty()).then(|| StepId::new(name))
+}
+
+/// What every change carries, from any of their messages.
+macro_rules! change {
+    ($request:expr) => {{
+        let by: Identity = Api::caller(&$request)?;
+        let message = $request.into_inner();
+        let wish = Wish::new(&message.request_id, by, &message)?;
+        let change = Change { wish, id: message.id.clone(), etag: message.etag.clone() };
+        (change, message)
+    }};
+}
+
+#[tonic::async_trait]
+impl Runs for Api {
+    type WatchRunStream = Answers<WatchRunResponse>;
+
+    async fn create_run(
+        &self,
+        request: Request<CreateRunRequest>,
+    ) -> Result<Response<CreateRunResponse>, Status> {
+        let by = Self::caller(&request)?;
+        let message = request.into_inner();
+        if message.overrides.len() > MAX_OVERRIDES {
+            return Err(refuse::bad_field("overrides", format!("at most {MAX_OVERRIDES} can be waived")));
+        }
+        if message.validate_only {
+            let plan = plans::bound(&*self.bundle()?, plans::Wanted::from(&message))?;
+            let plan = self.inspected(plan, &by, &message.overrides).await?;
+            return Ok(Response::new(CreateRunResponse { plan: Some(plan), ..CreateRunResponse::default() }));
+        }
+        let wish = Wish::new(&message.request_id, by, &message)?;
+        let reason = reason(&message.reason, true)?;
+        if let Some(placed) = self.known(&wish).await? {
+            return self.created(&wish, placed).await;
+        }
+        let plan = plans::bound(&*self.bundle()?, plans::Wanted::from(&message))?;
+        let overrides = plans::overrides(&plan, &message.overrides)?;
+        let seen = (!message.plan_digest.is_empty()).then(|| Digest::from(message.plan_digest.as_str()));
+        let ask = Ask::Start { request: plan.request.clone(), reason, overrides, plan: seen };
+        let placed = self.place(&wish, ask, Vec::new()).await?;
+        let mut answer = self.created(&wish, placed).await?;
+        if answer.get_ref().plan.is_none() {
+            answer.get_mut().plan = Some(plans::plan(&plan));
+        }
+        Ok(answer)
+    }
+
+    async fn get_run(&self, request: Request<GetRunRequest>) -> Result<Response<v1::Run>, Status> {
+        Ok(Response::new(self.story(&request.get_ref().id).await?.to_run(true)))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
+        list::list(self.store(), request.get_ref()).await.map(Response::new)
+    }
+
+    async fn watch_run(
+        &self,
+        request: Request<WatchRunRequest>,
+    ) -> Result<Response<Self::WatchRunStream>, Status> {
+        let WatchRunRequest { id, from_revision } = request.into_inner();
+        let (head, ..) = self.head(&id).await?;
+        watch::watch(self.deps.clone(), head, from_revision).await.map(Response::new)
+    }
+
+    async fn approve_run(&self, request: Request<ApproveRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, false)?;
+        self.change(change, Command::Approve { step: step(&message.step), reason }).await
+    }
+
+    async fn reject_run(&self, request: Request<RejectRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, true)?;
+        self.change(change, Command::Reject { reason }).await
+    }
+
+    async fn retry_step(&self, request: Request<RetryStepRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, false)?;
+        let step = match (step(&message.step), self.known(&change.wish).await?) {
+            (None, None) => self.blocking(&message.id).await?,
+            (step, _) => step,
+        };
+        self.change(change, Command::Retry { step, reason }).await
+    }
+
+    async fn skip_step(&self, request: Request<SkipStepRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, true)?;
+        let step = step(&message.step).ok_or_else(|| refuse::bad_field("step", "name the step"))?;
+        self.change(change, Command::Skip { step, reason }).await
+    }
+
+    async fn pause_run(&self, request: Request<PauseRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, false)?;
+        self.change(change, Command::Pause { reason }).await
+    }
+
+    async fn resume_run(&self, request: Request<ResumeRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, false)?;
+        self.change(change, Command::Resume { reason }).await
+    }
+
+    async fn abort_run(&self, request: Request<AbortRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, true)?;
+        self.change(change, Command::Abort { reason }).await
+    }
+
+    async fn get_report(&self, request: Request<GetReportRequest>) -> Result<Response<v1::Report>, Status> {
+        reports::report(self, &request.get_ref().id).await.map(Response::new)
+    }
+}

@@ -1,0 +1,126 @@
+//! What the store says of the cluster, read as of one revision.
+
+use super::refuse;
+use crate::records::{
+    self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, Unreadable,
+};
+use crate::store::{KeyValue, Range, Revision, Store, StoreError};
+use serde::de::DeserializeOwned;
+use standfast_core::controller::Judgement;
+use standfast_core::ids::{MemberId, RunId, SiteId};
+use standfast_core::time::Span;
+use standfast_core::vote::Observation;
+use std::collections::{BTreeMap, BTreeSet};
+use tonic::Status;
+
+/// Keys of one page.
+const PAGE_KEYS: usize = 256;
+
+/// Why records could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+impl From<ReadError> for Status {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Store(error) => refuse::store(error),
+            ReadError::Unreadable(error) => refuse::internal(error),
+        }
+    }
+}
+
+/// The records about members and sites.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// As of which revision.
+    pub(super) revision: Revision,
+    pub(super) leader: Option<Leader>,
+    /// What the leader, or the last one, thought.
+    pub(super) judgement: Option<Judgement>,
+    pub(super) members: BTreeMap<MemberId, Member>,
+    pub(super) observations: BTreeMap<MemberId, Observation>,
+    /// What was left of hold-downs when they were last written.
+    pub(super) holds: BTreeMap<SiteId, Span>,
+    /// The live run that holds each lock, as `site/a`.
+    pub(super) locks: BTreeMap<String, RunId>,
+}
+
+impl State {
+    /// Reads it, now or at an earlier revision.
+    pub(super) async fn read(store: &dyn Store, at: Option<Revision>) -> Result<Self, ReadError> {
+        let mut key = Range::key(LEADER);
+        key.revision = at;
+        let first = store.range(key).await?;
+        let revision = at.unwrap_or(first.revision);
+        let read = |prefix: &'static str| all(store, prefix, revision);
+        let (judgement, members, observations, holds, locks) =
+            tokio::try_join!(read(JUDGEMENT), read(MEMBERS), read(OBSERVATIONS), read(HOLDS), read(LOCKS))?;
+        let decoded: Vec<Member> = decode(&members)?;
+        let seen: Vec<Observation> = decode(&observations)?;
+        let lock = |kv: &KeyValue| {
+            let run = RunId::new(String::from_utf8_lossy(&kv.value));
+            Some((kv.key.strip_prefix(LOCKS)?.to_owned(), run))
+        };
+        Ok(Self {
+            revision,
+            leader: first.kvs.first().map(records::decode).transpose()?,
+            judgement: exact(&judgement, JUDGEMENT).map(records::decode).transpose()?,
+            members: decoded.into_iter().map(|member| (member.id.clone(), member)).collect(),
+            observations: seen.into_iter().map(|seen| (seen.member.clone(), seen)).collect(),
+            holds: exact(&holds, HOLDS).map(records::decode).transpose()?.unwrap_or_default(),
+            locks: locks.iter().filter_map(lock).collect(),
+        })
+    }
+
+    /// Runs that have not ended.
+    pub(super) fn live_runs(&self) -> BTreeSet<&RunId> {
+        self.locks.values().collect()
+    }
+
+    /// The judgement, if its term is the present one.
+    pub(super) fn judged(&self) -> Option<&Judgement> {
+        let leader = self.leader.as_ref()?;
+        self.judgement.as_ref().filter(|judgement| judgement.epoch == leader.epoch)
+    }
+
+    /// What is left of a site's hold-down.
+    pub(super) fn hold(&self, site: &SiteId) -> Option<Span> {
+        let holds = self.judged().map_or(&self.holds, |judgement| &judgement.holds);
+        holds.get(site).copied().filter(|left| left.as_ms() > 0)
+    }
+}
+
+fn exact<'a>(kvs: &'a [KeyValue], key: &str) -> Option<&'a KeyValue> {
+    kvs.iter().find(|kv| kv.key == key)
+}
+
+fn decode<T: DeserializeOwned>(kvs: &[KeyValue]) -> Result<Vec<T>, Unreadable> {
+    kvs.iter().map(records::decode).collect()
+}
+
+/// All keys under `prefix` as of one revision, page by page.
+pub(super) async fn all(store: &dyn Store, prefix: &str, at: Revision) -> Result<Vec<KeyValue>, StoreError> {
+    let mut kvs: Vec<KeyValue> = Vec::new();
+    let mut keys = PAGE_KEYS;
+    loop {
+        // The revision of an empty store cannot be read at.
+        let mut page = Range::prefix(prefix).limit(keys);
+        page.revision = (at > 0).then_some(at);
+        page.after = kvs.last().map(|kv| kv.key.clone());
+        match store.range(page).await {
+            Ok(reply) => {
+                kvs.extend(reply.kvs);
+                if !reply.more {
+                    return Ok(kvs);
+                }
+            }
+            Err(StoreError::TooLarge { .. }) if keys > 1 => keys /= 2,
+            Err(error) => return Err(error),
+        }
+    }
+}
