@@ -2,6 +2,7 @@
 //!
 //! Everything that can fail for want of a right setting fails here, before anything is started.
 
+use crate::api;
 use crate::bundles::{self, BundleError};
 use crate::clock;
 use crate::condition::Env;
@@ -184,13 +185,9 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     tokio::spawn(watch_health(health.clone(), store.clone(), bundle.clone(), confirmations, serving.clone()));
 
     let _ = leading;
-    let stop = serving.clone();
-    let api = async move {
-        stop.cancelled().await;
-        drop(grpc);
-        Ok::<(), tonic::transport::Error>(())
-    };
-    let api = tokio::spawn(api);
+    let deps = api::Deps { me: me.clone(), store: store.clone(), bundle, env, stop: serving.clone() };
+    let grpc_tls = tls.clone();
+    let api = tokio::spawn(async move { api::serve(deps, grpc, grpc_tls.as_ref()).await });
     let router = http::router(health.clone(), metrics);
     let stop = serving.clone();
     let web =
