@@ -495,9 +495,11 @@ impl Controller {
         match refusal {
             Some(ruling) if !advised => {
                 let lost = finding.confirmed >= entry.confirm;
-                // A run of our own under way is no refusal worth a record.
-                let news =
-                    self.refused.get(&finding.site) != Some(&ruling.guard) && ruling.guard != Guard::Locks;
+                // While a run of our own is under way, none of its doings is a refusal worth a record.
+                let under_way = rulings
+                    .iter()
+                    .any(|ruling| ruling.guard == Guard::Locks && ruling.says == guard::Says::Refuses);
+                let news = self.refused.get(&finding.site) != Some(&ruling.guard) && !under_way;
                 if lost && news {
                     self.refused.insert(finding.site.clone(), ruling.guard);
                     effects.push(Effect::Refused(Box::new(Refused {

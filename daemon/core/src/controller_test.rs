@@ -259,6 +259,17 @@ fn a_destination_that_nobody_vouches_for_is_refused_and_stored() {
     assert_eq!((town.created().len(), town.refusals()), (0, vec![Guard::Destination]));
 }
 
+/// What a run promotes is a standby no longer, and its probes say so.
+#[test]
+fn a_run_under_way_is_no_refused_failover() {
+    let mut town = Town::new(ACT, "w");
+    town.requirement = Answer::Fails("behind".into());
+    town.pass(20_000);
+    town.live = vec!["w"];
+    town.pass(20_000);
+    assert_eq!((town.created().len(), town.refusals()), (1, vec![]));
+}
+
 #[test]
 fn a_leader_that_reads_nothing_does_not_act_on_what_it_knew() {
     let mut town = Town::new(ACT, "w");

@@ -271,7 +271,10 @@ impl Court {
         }
         let Some(voter) = seen(Vote::Up) else {
             let others = judges.iter().map(|site| site.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(format!("none of {others} says that {to} is UP"));
+            return Err(match judges.len() {
+                1 => format!("{others} does not say that {to} is UP"),
+                _ => format!("none of {others} says that {to} is UP"),
+            });
         };
         if rules.single_observer {
             return Ok(format!("{voter} says UP"));
