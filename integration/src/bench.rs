@@ -5,10 +5,13 @@
 
 pub mod figure;
 pub mod lint;
+pub mod overhead;
 pub mod playbook;
 pub mod report;
 pub mod sites;
+pub mod takeover;
 pub mod verdict;
+pub mod write;
 
 use crate::parts::Result;
 use figure::Figure;
@@ -18,8 +21,14 @@ use figure::Figure;
 pub enum Name {
     /// Proving a playbook with 1,000 steps from its files alone.
     Lint,
+    /// What a step costs that does nothing.
+    Overhead,
+    /// From the loss of a leader to the next one, and to the next step.
+    Takeover,
     /// From the death of a site to its verdict.
     Verdict,
+    /// From the death of a site to the first write of a client.
+    Write,
 }
 
 impl Name {
@@ -27,7 +36,10 @@ impl Name {
     pub fn title(self) -> &'static str {
         match self {
             Name::Lint => "lint of a playbook with 1,000 steps",
+            Name::Overhead => "orchestration overhead in a run of 1,000 steps",
+            Name::Takeover => "loss of a leader to the next one",
             Name::Verdict => "death of a site to its verdict",
+            Name::Write => "death of a site to a client's first accepted write",
         }
     }
 
@@ -35,7 +47,10 @@ impl Name {
     pub async fn measure(self) -> Result<Vec<Figure>> {
         match self {
             Name::Lint => lint::measure().await,
+            Name::Overhead => overhead::measure().await,
+            Name::Takeover => takeover::measure().await,
             Name::Verdict => verdict::measure().await,
+            Name::Write => write::measure().await,
         }
     }
 }

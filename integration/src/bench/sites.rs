@@ -101,7 +101,7 @@ pub struct Sites {
 }
 
 impl Sites {
-    /// Starts them, and waits until every voter finds both sites well.
+    /// Starts them, and waits until somebody leads.
     pub async fn start(setup: &Setup) -> Result<Sites> {
         let scratch = Scratch::new()?;
         let mut parts = Vec::new();
@@ -118,19 +118,16 @@ impl Sites {
             Kind::Etcd => Cluster::etcd(&scratch, &common, setup.leaders).await?,
         };
         let a = scratch.site("a")?;
-        let sites = Sites { cluster, a, _parts: parts, _scratch: scratch };
-        let voters: &[&str] = match setup.store {
-            Kind::Embedded => &["w"],
-            Kind::Etcd => &["b", "w"],
-        };
+        Ok(Sites { cluster, a, _parts: parts, _scratch: scratch })
+    }
+
+    /// Waits until every voter finds site a well.
+    pub async fn until_steady(&self) -> Result<()> {
+        let voters: &[&str] = if self.cluster.etcd.is_some() { &["b", "w"] } else { &["w"] };
         let votes: Vec<String> =
             voters.iter().map(|v| format!("standfast_vote{{site=\"a\",voter=\"{v}\"}} 1\n")).collect();
-        sites
-            .until(STEADY, "the vote of every site that a is UP", |text| {
-                votes.iter().all(|v| text.contains(v))
-            })
-            .await?;
-        Ok(sites)
+        let all = |text: &str| votes.iter().all(|vote| text.contains(vote));
+        self.until(STEADY, "the vote of every site that a is UP", all).await.map(drop)
     }
 
     /// Kills everything in site a at once, members and store included; says when.

@@ -43,6 +43,7 @@ async fn sample(profile: Profile, leaders: &'static str, within: Duration) -> Re
     for _ in 0..TIMES {
         all.push(Sites::start(&setup).await?);
     }
+    try_join_all(all.iter().map(Sites::until_steady)).await?;
     let deaths = all.iter().zip(0..).map(|(sites, n)| async move {
         tokio::time::sleep(n * APART).await;
         let died = sites.kill_a()?;
