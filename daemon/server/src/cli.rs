@@ -40,8 +40,8 @@ const EXAMPLES: &str = "\
 A site burns. In this order:
   standfast status                                      what is known, what waits, what to type
   standfast why-not a                                   why nothing happens by itself
-  standfast run start shop --from a --dry-run           what a run would do; changes nothing
-  standfast run start shop --from a --reason 'a burns' --watch
+  standfast run start shop --from a --mode emergency --dry-run     what a run would do; changes nothing
+  standfast run start shop --from a --mode emergency --reason 'a burns' --watch
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 an error was found or something refuses,
 4 changes pending (--exit-code), 5 unreachable, 6 denied, 7 stale plan or etag, 8 waits for people.";
@@ -90,9 +90,9 @@ enum Command {
     /// What a run would do, seen live and read-only
     #[command(after_help = "\
 Examples:
-  standfast plan shop --from a                 seen from the member that answers
-  standfast plan shop --from a -s b1:7766      seen from b1
-  standfast plan shop --from a --exit-code     exit 4 when a step would do something
+  standfast plan shop --from a --mode emergency                 seen from the member that answers
+  standfast plan shop --from a --mode emergency -s b1:7766      seen from b1
+  standfast plan shop --from a --mode emergency --exit-code     exit 4 when a step would do something
 
 Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
     Plan(plan::PlanArgs),
@@ -254,7 +254,7 @@ fn request_id() -> String {
 
 /// Says how to find out what became of a change that nobody answered.
 fn uncertain(failure: Failure, request_id: &str) -> Failure {
-    let answered = !matches!(failure.exit, Exit::Unreachable | Exit::Failed);
+    let answered = failure.answered || !matches!(failure.exit, Exit::Unreachable | Exit::Failed);
     if answered {
         return failure;
     }

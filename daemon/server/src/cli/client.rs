@@ -246,8 +246,11 @@ impl Tls {
             (None, None, None) => return Ok(None),
             (Some(ca), Some(cert), Some(key)) => (ca, cert, key),
             _ => {
-                return Err(Failure::usage("TLS needs three files, and some are missing")
-                    .hint("give --tls-ca, --tls-cert and --tls-key"));
+                let given = [("ca", &self.ca), ("cert", &self.cert), ("key", &self.key)];
+                let missing = given.into_iter().filter(|(_, file)| file.is_none());
+                let flags: Vec<_> = missing.map(|(name, _)| format!("--tls-{name}")).collect();
+                return Err(Failure::usage(format!("TLS needs three files; missing: {}", flags.join(", ")))
+                    .hint("or STANDFAST_TLS_CA, STANDFAST_TLS_CERT and STANDFAST_TLS_KEY"));
             }
         };
         crate::tls::install_provider();

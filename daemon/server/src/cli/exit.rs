@@ -47,12 +47,14 @@ pub struct Failure {
     pub message: String,
     /// What to do, one line each.
     pub hints: Vec<String>,
+    /// A member has said no: nothing was done, and nothing will be.
+    pub answered: bool,
 }
 
 impl Failure {
     /// A failure without a hint.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hints: Vec::new() }
+        Self { exit, message: message.into(), hints: Vec::new(), answered: false }
     }
 
     /// The command line is wrong.
@@ -93,6 +95,7 @@ impl From<Status> for Failure {
         }
         let mut failure = Self::new(exit, message);
         if let Some(info) = said {
+            failure.answered = ![reason::UNCERTAIN, reason::NO_QUORUM].contains(&info.reason.as_str());
             failure.hints.extend(hint_of(&info.reason, |key| info.metadata.get(key).cloned()));
         }
         failure

@@ -11,9 +11,9 @@ pub enum RunCommand {
     /// Start a run by hand: this moves services
     #[command(after_help = "\
 Examples:
-  standfast run start shop --from a --dry-run          what it would do, and what would refuse it
+  standfast run start shop --from a --mode emergency --dry-run     what it would do; what would refuse it
   standfast run start shop --from a --to b --mode emergency --reason 'a burns' --watch
-  standfast run start shop --from a --reason 'a burns' --override lag='5 s lost, kim agreed'
+  standfast run start shop --from a --mode emergency --reason 'a burns' --override lag='5 s lost, kim agreed'
 
 Detection and hold-down are not asked. Fence and lag are, and are waived by name only.
 Exit: 0 started (with --watch: succeeded), 1 failed, 3 refused, 7 the plan is stale, 8 waits for people.")]
