@@ -244,6 +244,11 @@ impl Controller {
         &self.judgement
     }
 
+    /// All live runs.
+    pub fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.engines.values().map(Engine::run)
+    }
+
     /// A live run.
     pub fn run(&self, run: &RunId) -> Option<&Run> {
         self.engines.get(run).map(Engine::run)

@@ -291,8 +291,14 @@ impl Lead {
                 (kept, written) => {
                     let problem = |text: String| tracing::warn!(text, "a beat was not confirmed");
                     match (kept, written) {
-                        (Ok(Err(error)), _) | (_, Ok(Err(error))) => problem(error.to_string()),
-                        _ => problem("no answer in time".into()),
+                        (Ok(Err(error)), _) | (_, Ok(Err(error))) => {
+                            metrics.store_failed("beat", "unavailable");
+                            problem(error.to_string());
+                        }
+                        _ => {
+                            metrics.store_failed("beat", "timeout");
+                            problem("no answer in time".into());
+                        }
                     }
                     (Beat::Unanswered, None)
                 }

@@ -119,7 +119,7 @@ impl Metrics {
             guards: Mutex::default(),
             probe_seconds: add(r, "probe_duration_seconds", "Time to an answer", timings()),
             probe_results: add(r, "probe_results", "Answers to probes", Family::default()),
-            runs: add(r, "runs", "Runs in this state", Family::default()),
+            runs: add(r, "runs", "Live runs in this state", Family::default()),
             steps: add(r, "steps", "Attempts at steps, by outcome", Family::default()),
             store_seconds: add(r, "store_duration_seconds", "Time of a store request", timings()),
             store_errors: add(r, "store_errors", "Store requests that failed", Family::default()),
@@ -163,6 +163,15 @@ impl Metrics {
     pub fn set_vote(&self, site: &str, voter: &str, vote: &str) {
         let value = VOTES.iter().find(|(name, _)| *name == vote).map_or(0, |(_, value)| *value);
         self.0.vote.get_or_create(&VoteOn::new(site, voter)).set(value);
+    }
+
+    /// Shows no verdicts, votes, guards and runs: another member leads now.
+    pub fn forget_judgement(&self) {
+        self.0.verdict.clear();
+        self.0.vote.clear();
+        self.0.would_act.clear();
+        self.0.runs.clear();
+        self.0.guards.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The guards that would refuse to act on the loss of `site` now; none of them:
@@ -275,6 +284,19 @@ mod tests {
         metrics.set_would_act("a", []);
         assert_eq!(shown("G07").as_deref(), Some("0"));
         assert_eq!(shown("none").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn who_leads_no_more_shows_no_judgement() {
+        let metrics = Metrics::new();
+        metrics.set_verdict("a", "healthy");
+        metrics.set_vote("a", "w", "up");
+        metrics.set_would_act("a", ["G08"]);
+        metrics.forget_judgement();
+        let text = metrics.encode();
+        assert!(!text.contains("site=\"a\""), "{text}");
+        metrics.set_would_act("a", []);
+        assert!(!metrics.encode().contains("G08"), "nor does the next term");
     }
 
     #[test]

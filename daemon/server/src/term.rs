@@ -19,6 +19,7 @@ use standfast_core::guard::Says;
 use standfast_core::ids::{Epoch, RunId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::Lease;
+use standfast_core::run::State;
 use standfast_core::time::Mono;
 use standfast_core::verdict::Snapshot;
 use std::collections::BTreeSet;
@@ -127,7 +128,7 @@ pub async fn run(
     inputs: mpsc::UnboundedSender<Input>,
     mut received: mpsc::UnboundedReceiver<Input>,
 ) {
-    let stop = deps.stop.clone();
+    let (stop, metrics) = (deps.stop.clone(), deps.metrics.clone());
     let term = async {
         let controller = Controller::new(deps.me.id.clone(), deps.me.site.clone(), deps.epoch);
         let runner = Runner {
@@ -175,6 +176,8 @@ pub async fn run(
         () = term => {}
         () = stop.cancelled() => {}
     }
+    // Nor may a figure of it be taken for the present one: another member judges now.
+    metrics.forget_judgement();
 }
 
 impl Run {
@@ -300,6 +303,10 @@ impl Run {
                 let ids: Vec<String> = refusing.map(|ruling| ruling.guard.id()).collect();
                 metrics.set_would_act(site, ids.iter().map(String::as_str));
             }
+        }
+        for state in [State::Proposed, State::Running, State::Paused, State::Blocked] {
+            let count = self.controller.runs().filter(|run| run.state() == state).count();
+            self.deps.metrics.set_runs(&state.to_string().to_lowercase(), count as u64);
         }
         self.deps.judged.send_replace(judgement.clone());
     }
