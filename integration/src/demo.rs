@@ -1,17 +1,16 @@
 //! The demonstration: a site burns, a playbook moves it.
 //!
 //! [`play`] starts everything, lets site a die, tells what happens while it happens, and
-//! measures: [`screen`] is where it is told, [`story`] turns events into lines, [`figures`]
-//! turns what was seen into the table and the verdict.
+//! measures: [`screen`] is where it is told, [`story`] turns events into lines, `watch` waits
+//! for them, [`figures`] turns what was seen into the table and the verdict.
 
 pub mod figures;
 pub mod screen;
 pub mod story;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
-
-use standfast_proto::v1::{Event, Run, RunState, event::Subject};
 
 use crate::lab::cluster::Kind;
 use crate::lab::events::{Events, News};
@@ -20,18 +19,13 @@ use crate::parts::client::Client;
 use crate::parts::scratch::Scratch;
 use crate::parts::shop::rows;
 use crate::parts::{Error, LogEnd, Result, poll};
-use figures::{Figures, Seen};
+use figures::{Death, Figures, Seen};
 use screen::{Screen, Tone};
 use story::Story;
 
-/// From the death of the site to the end of the run, at most; the playbook alone holds the
-/// traffic for half a minute.
-const END: Duration = Duration::from_secs(150);
 /// Orders after the end of the run that show that the shop serves.
 const SERVED: usize = 50;
 const SETTLED: Duration = Duration::from_secs(15);
-/// How often the line at the bottom of a terminal is drawn.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What a demonstration is asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -156,13 +150,14 @@ async fn disaster(world: &World, customer: &Client, screen: &mut Screen) -> Resu
     screen.blank();
     let (killed, moment) = (SystemTime::now(), Instant::now());
     let (_, dead) = world.kill_site_a()?;
-    let took = moment.elapsed();
+    let gone = Instant::now();
     screen.line(
         Tone::Bad,
-        &format!("  0.00s  site a dies: {dead} guards and programs killed within {took:.0?}"),
+        &format!("  0.00s  site a dies: {dead} guards and programs killed within {:.0?}", gone - moment),
     );
 
-    let run = follow(&mut events, &mut story, customer, moment, killed, screen).await?;
+    let death = Death { killed, moment, gone };
+    let run = watch::until_end(world, &mut events, story, customer, death, screen).await?;
     let mut api = world.cluster.api()?;
     let run = match run {
         Some(run) => Some(api.run(&run.id).await?),
@@ -181,7 +176,7 @@ async fn disaster(world: &World, customer: &Client, screen: &mut Screen) -> Resu
     });
     let served = served.await.is_ok();
     screen.status("");
-    Ok(Seen { killed, moment, run, report, served })
+    Ok(Seen { death, run, report, served })
 }
 
 async fn known(events: &mut Events, story: &mut Story) -> Result<News> {
@@ -191,74 +186,4 @@ async fn known(events: &mut Events, story: &mut Story) -> Result<News> {
         story.tell(event);
     }
     Ok(news)
-}
-
-/// Tells what happens until the run has ended; none when there is no run in time.
-async fn follow(
-    events: &mut Events,
-    story: &mut Story,
-    customer: &Client,
-    moment: Instant,
-    killed: SystemTime,
-    screen: &mut Screen,
-) -> Result<Option<Run>> {
-    let mut run: Option<Run> = None;
-    let mut tick = tokio::time::interval(TICK);
-    let mut back = false;
-    while moment.elapsed() < END {
-        let news = tokio::select! {
-            news = events.next() => news?,
-            _ = tick.tick() => {
-                if !back && let Some(order) = customer.look(|record| record.first_after(moment).cloned()) {
-                    back = true;
-                    let after = order.acknowledged - moment;
-                    let line = format!("the customer is served again, by site {}", order.site);
-                    screen.line(Tone::Good, &format!("{}{line}", stamp(after)));
-                }
-                screen.status(&waiting(customer, moment, back));
-                continue;
-            }
-        };
-        let event = match news {
-            News::Happened(event) | News::Known(event) => event,
-            News::Lost { member, why } => {
-                let line = format!("{member} is silent ({why}); listening to another member");
-                screen.line(Tone::Plain, &format!("{}{line}", stamp(moment.elapsed())));
-                continue;
-            }
-            News::Synced => continue,
-        };
-        let when = at(&event).and_then(|at| at.duration_since(killed).ok()).unwrap_or_default();
-        for (tone, line) in story.tell(&event) {
-            screen.line(tone, &format!("{}{line}", stamp(when)));
-        }
-        if let Some(Subject::Run(now)) = event.subject {
-            let ended = has_ended(now.state());
-            run = Some(now);
-            if ended {
-                return Ok(run);
-            }
-        }
-    }
-    Ok(run)
-}
-
-fn stamp(after: Duration) -> String {
-    format!("{:6.2}s  ", after.as_secs_f64())
-}
-
-fn waiting(customer: &Client, moment: Instant, back: bool) -> String {
-    let (orders, failures) = customer.look(|record| (record.orders.len(), record.failures.len()));
-    let state = if back { "the customer is served" } else { "the customer is not served" };
-    format!("{}{state}: {orders} orders acknowledged, {failures} not", stamp(moment.elapsed()))
-}
-
-fn at(event: &Event) -> Option<SystemTime> {
-    let at = standfast::cli::human::timestamp(event.at.as_ref())?;
-    Some(SystemTime::from(at))
-}
-
-/// Whether nothing more will happen by itself.
-fn has_ended(state: RunState) -> bool {
-    !matches!(state, RunState::Unspecified | RunState::Running | RunState::RollingBack)
 }

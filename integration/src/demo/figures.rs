@@ -12,13 +12,22 @@ use super::screen::Tone;
 use crate::lab::cluster::Kind;
 use crate::parts::client::Record;
 
-/// What was seen of a disaster.
-#[derive(Debug)]
-pub struct Seen {
-    /// When the site was killed, by the wall clock, as the journal has it.
+/// When the site died.
+#[derive(Debug, Clone, Copy)]
+pub struct Death {
+    /// When the first process was killed, by the wall clock, as the journal has it.
     pub killed: SystemTime,
     /// The same moment, as the customer has it.
     pub moment: Instant,
+    /// When the last one was dead.
+    pub gone: Instant,
+}
+
+/// What was seen of a disaster.
+#[derive(Debug)]
+pub struct Seen {
+    /// The death of the site.
+    pub death: Death,
     /// The run that came of it.
     pub run: Option<Run>,
     /// Its report.
@@ -86,8 +95,9 @@ impl Figures {
         present: &BTreeSet<i64>,
         wall: Duration,
     ) -> Figures {
-        let since =
-            |at: Option<SystemTime>| Some(at?.duration_since(seen.killed).unwrap_or_default().as_secs_f64());
+        let since = |at: Option<SystemTime>| {
+            Some(at?.duration_since(seen.death.killed).unwrap_or_default().as_secs_f64())
+        };
         let steps: &[Step] = seen.run.as_ref().map_or(&[], |run| &run.steps);
         let phase = |actions: &[&str]| {
             let of = steps.iter().filter(|step| actions.contains(&step.action.as_str()));
@@ -115,12 +125,12 @@ impl Figures {
             traffic_s: phase(&["dns.set", "traffic.shift"]),
             total_s: since(seen.run.as_ref().and_then(|run| time(run.ended_at.as_ref()))),
             customer_down_s: record
-                .first_after(seen.moment)
-                .map(|order| (order.acknowledged - seen.moment).as_secs_f64()),
+                .first_after(seen.death.gone)
+                .map(|order| (order.acknowledged - seen.death.moment).as_secs_f64()),
             rto_s: objective.and_then(|one| promised(one.rto_objective.as_ref())),
             rows_acknowledged: record.orders.len(),
             rows_lost: lost.len(),
-            lost_s: record.loss(present, seen.moment).as_secs_f64(),
+            lost_s: record.loss(present, seen.death.gone).as_secs_f64(),
             rpo_s: objective.and_then(|one| promised(one.rpo_objective.as_ref())),
             steps: steps.iter().map(step).collect(),
             wall_s: wall.as_secs_f64(),
@@ -266,7 +276,8 @@ mod tests {
         };
         let report = Report { objectives: vec![objective], ..Report::default() };
         let killed = SystemTime::UNIX_EPOCH + Duration::from_secs(KILLED_S as u64);
-        Seen { killed, moment, run: Some(run), report: Some(report), served: true }
+        let death = Death { killed, moment, gone: moment };
+        Seen { death, run: Some(run), report: Some(report), served: true }
     }
 
     fn record(moment: Instant) -> Record {

@@ -51,21 +51,25 @@ impl Story {
         }
     }
 
+    /// What a closer look at the site has: probes that fail now and did not before.
+    pub fn probes(&mut self, site: &Site) -> Lines {
+        let mut lines = Vec::new();
+        let mut failing = BTreeSet::new();
+        for probe in &site.failing_probes {
+            let key = format!("{} from {}", probe.probe, probe.member);
+            if !self.failing.contains(&key) {
+                let words = format!("{} fails, seen by {}: {}", probe.probe, probe.member, probe.answer);
+                lines.push((Tone::Busy, words));
+            }
+            failing.insert(key);
+        }
+        self.failing = failing;
+        lines
+    }
+
     fn site(&mut self, site: &Site) -> Lines {
         let mut lines = Vec::new();
         if site.name == SITE {
-            let failing: BTreeSet<String> = site.failing_probes.iter().map(|p| p.probe.clone()).collect();
-            for probe in &site.failing_probes {
-                if !self.failing.contains(&probe.probe) {
-                    let words = format!(
-                        "{} of {SITE} fails, seen by {}: {}",
-                        probe.probe, probe.member, probe.answer
-                    );
-                    lines.push((Tone::Busy, words));
-                    self.failing.insert(probe.probe.clone());
-                }
-            }
-            self.failing = failing;
             for vote in &site.votes {
                 let says = upper(vote.vote().as_str_name(), "VOTE_").to_string();
                 let before = self.votes.insert(vote.voter.clone(), says.clone());
@@ -116,8 +120,10 @@ impl Story {
                 let began = *self.began.entry(line.step.clone()).or_insert(at);
                 let took = format!("{:.2}s", (at - began).max(0) as f64 / 1e9);
                 let state = camel(line.step_state().as_str_name(), "STEP_STATE_");
-                let words =
-                    if line.message.is_empty() { String::new() } else { format!(": {}", line.message) };
+                let words = match clause(&line.message) {
+                    "" => String::new(),
+                    words => format!(": {words}"),
+                };
                 match line.step_state() {
                     StepState::Succeeded | StepState::AlreadyDone => {
                         vec![(Tone::Good, format!("  {} {state} in {took}{words}", line.step))]
@@ -147,9 +153,14 @@ impl Story {
     }
 }
 
+/// The first clause: the report has them all.
+fn clause(message: &str) -> &str {
+    message.split("; ").next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use standfast_proto::v1::{SiteVote, Verdict, Vote};
+    use standfast_proto::v1::{ProbeResult, SiteVote, Verdict, Vote};
 
     use super::*;
 
@@ -179,6 +190,23 @@ mod tests {
         let lines = story.tell(&site(Verdict::Lost, Vote::Down));
         assert_eq!(lines[0], (Tone::Bad, "w votes DOWN on a".into()));
         assert_eq!(lines[1], (Tone::Bad, "verdict: a is LOST".into()));
+    }
+
+    #[test]
+    fn a_probe_is_told_when_it_begins_to_fail() {
+        let mut story = Story::default();
+        let probe = ProbeResult {
+            probe: "http.get shop-web".into(),
+            member: "w1".into(),
+            answer: "refused".into(),
+            ..ProbeResult::default()
+        };
+        let site = Site { failing_probes: vec![probe], ..Site::default() };
+        let told = [(Tone::Busy, "http.get shop-web fails, seen by w1: refused".into())];
+        assert_eq!(story.probes(&site), told);
+        assert_eq!(story.probes(&site), []);
+        assert_eq!(story.probes(&Site::default()), []);
+        assert_eq!(story.probes(&site), told);
     }
 
     #[test]

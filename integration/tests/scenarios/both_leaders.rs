@@ -46,7 +46,7 @@ pub(crate) async fn play(world: &mut World) -> Outcome<String> {
     assert_eq!(trigger.member, after.member);
     for voter in ["b", "w"] {
         let says = |evidence: &&standfast_proto::v1::Evidence| {
-            evidence.what.contains(&format!("vote of {voter} on a")) && evidence.answer.contains("DOWN")
+            evidence.what.contains(&format!("of {voter} on a")) && evidence.answer.contains("DOWN")
         };
         assert!(trigger.evidence.iter().any(|e| says(&e)), "{voter} is heard: {:?}", trigger.evidence);
     }

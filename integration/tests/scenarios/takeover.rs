@@ -35,12 +35,13 @@ pub(crate) fn door() -> Result<SocketAddr> {
 
 pub(crate) fn edit(bundle: &mut Bundle, door: SocketAddr) -> Result<()> {
     bundle.edit_playbook("hold: 10s", "hold: 3s")?;
+    let resource =
+        format!("  door: {{endpoint: {{a: \"http://{door}\", b: \"http://{door}\"}}}}\n  orders:\n");
+    bundle.edit_fleet("  orders:\n", &resource)?;
     bundle.edit_playbook(
         "verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}",
-        &format!(
-            "verify: {{within: 60s, all: [{{postgres.writable: {{cluster: orders, at: $to}}}}, \
-             {{tcp.connect: {{address: \"{door}\"}}}}]}}"
-        ),
+        "verify: {within: 60s, all: [{postgres.writable: {cluster: orders, at: $to}}, \
+         {tcp.connect: {endpoint: door, at: $to}}]}",
     )
 }
 
