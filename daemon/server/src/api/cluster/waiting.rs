@@ -4,7 +4,7 @@ use super::super::runs::Story;
 use super::super::state::State;
 use super::super::wire;
 use standfast_core::action::{Action, FenceProof};
-use standfast_core::ids::Identity;
+use standfast_core::ids::{Identity, SiteId};
 use standfast_core::journal::{Block, BlockKind};
 use standfast_core::rules::Rules;
 use standfast_core::run::State as RunState;
@@ -22,7 +22,7 @@ pub(super) fn list(
     state: &State,
 ) -> (Vec<WaitingItem>, Vec<String>) {
     let mut items: Vec<WaitingItem> = stories.iter().flat_map(of_run).collect();
-    items.extend(sites.iter().filter_map(of_site));
+    items.extend(sites.iter().filter_map(|site| of_site(site, rules)));
     for item in &mut items {
         item.for_me = match item.role.as_str() {
             "" => true,
@@ -139,18 +139,22 @@ fn unblock(story: &Story, block: &Block) -> Vec<String> {
     commands
 }
 
-fn of_site(site: &v1::Site) -> Option<WaitingItem> {
+fn of_site(site: &v1::Site, rules: Option<&Rules>) -> Option<WaitingItem> {
     let name = &site.name;
-    let (kind, question, command) = match (site.verdict(), &site.hold_down_remaining) {
-        (Verdict::Partitioned, _) => (
-            WaitingKind::DecidePartition,
-            format!("{name} looks down and a member in it is alive: move its services away?"),
-            format!("standfast why-not {name}"),
-        ),
+    let (kind, question, commands) = match (site.verdict(), &site.hold_down_remaining) {
+        (Verdict::Partitioned, _) => {
+            let entry = rules.and_then(|rules| rules.on_loss(&SiteId::new(name.as_str())));
+            let start = entry.map(|entry| {
+                format!("standfast run start {} --from {name} --mode emergency --reason ...", entry.playbook)
+            });
+            let question = format!("{name} looks down and a member in it is alive: move its services away?");
+            let commands = [format!("standfast why-not {name}")].into_iter().chain(start).collect();
+            (WaitingKind::DecidePartition, question, commands)
+        }
         (_, Some(_)) => (
             WaitingKind::AckSite,
             format!("{name} is held down after a run: is it well?"),
-            format!("standfast site ack {name} --reason ..."),
+            vec![format!("standfast site ack {name} --reason ...")],
         ),
         _ => return None,
     };
@@ -159,7 +163,7 @@ fn of_site(site: &v1::Site) -> Option<WaitingItem> {
         site: name.clone(),
         question,
         since: site.verdict_since.filter(|_| kind == WaitingKind::DecidePartition),
-        commands: vec![command],
+        commands,
         ..WaitingItem::default()
     })
 }
