@@ -138,7 +138,8 @@ pub struct Leadership {
     read_at: Option<Mono>,
     not_before: Option<Mono>,
     free_since: Option<Mono>,
-    kill_at: Option<Mono>,
+    /// When children end, and with them the lease that keeps others from acting meanwhile.
+    kill_at: Option<(Mono, Lease)>,
     ended: bool,
 }
 
@@ -176,11 +177,12 @@ impl Leadership {
     }
 
     /// The fleet's timing changed with its bundle. A lease keeps the TTL that it was granted
-    /// with, so another TTL takes another campaign.
+    /// with, and a term the windows that it was confirmed for, so others take another campaign.
     pub fn retime(&mut self, timing: Timing, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
-        if timing.ttl != self.timing.ttl {
-            self.depose("the bundle changes the lease's time", now, true, &mut effects);
+        let windows = |timing: &Timing| (timing.ttl, timing.validity, timing.kill);
+        if windows(&timing) != windows(&self.timing) {
+            self.depose("the bundle changes the times of leadership", now, true, &mut effects);
         }
         self.timing = timing;
         effects
@@ -219,11 +221,10 @@ impl Leadership {
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let gap = self.last_tick.replace(now.mono).map_or(Duration::ZERO, |last| now.mono.since(last));
         if gap > self.timing.gap.0 {
-            self.depose("this member's time had a gap", now, false, effects);
+            self.depose("this member's time had a gap", now, true, effects);
         }
-        if self.kill_at.is_some_and(|at| now.mono >= at) {
-            self.kill_at = None;
-            effects.push(Effect::KillChildren);
+        if self.kill_at.is_some_and(|(at, _)| now.mono >= at) {
+            self.kill(effects);
         }
         match &mut self.phase {
             Phase::Leading { valid_until, .. } if now.mono >= *valid_until => {
@@ -270,9 +271,7 @@ impl Leadership {
             Campaign::Won { key_revision, epoch, sent } if !self.ended => {
                 let term = Term { epoch, key_revision, nonce, lease };
                 // Lived through by whatever children an earlier term left: they must be gone first.
-                if self.kill_at.take().is_some() {
-                    effects.push(Effect::KillChildren);
-                }
+                self.kill(effects);
                 self.phase = Phase::Leading {
                     term: term.clone(),
                     valid_until: sent + self.timing.validity.0,
@@ -306,20 +305,28 @@ impl Leadership {
     }
 
     /// Ends a term. `superseded`: somebody else may lead already, so children end at once.
+    /// Otherwise they have until `kill`, and only then the lease is given back: nobody else acts
+    /// as long as they may live.
     fn depose(&mut self, why: &'static str, now: Now, superseded: bool, effects: &mut Vec<Effect>) {
         let Phase::Leading { term, valid_until, .. } = &self.phase else { return };
         let last_sent = *valid_until - self.timing.validity.0;
         let kill_at = last_sent + self.timing.kill.0;
         effects.push(Effect::Stop { why });
+        self.kill_at = Some((kill_at, term.lease));
         if superseded || now.mono >= kill_at {
-            effects.push(Effect::KillChildren);
-        } else {
-            self.kill_at = Some(kill_at);
+            self.kill(effects);
         }
-        effects.push(Effect::Revoke(term.lease));
         self.phase = Phase::Following;
         self.read_at = None;
         self.free_since = None;
+    }
+
+    /// Ends what an earlier term left.
+    fn kill(&mut self, effects: &mut Vec<Effect>) {
+        if let Some((_, lease)) = self.kill_at.take() {
+            effects.push(Effect::KillChildren);
+            effects.push(Effect::Revoke(lease));
+        }
     }
 
     /// Ends a term on purpose: the lease is revoked, so takeover is immediate; this member
@@ -329,6 +336,7 @@ impl Leadership {
             self.depose(why, now, true, effects);
             self.not_before = Some(now.mono + self.timing.ttl.0);
         }
+        self.kill(effects);
     }
 }
 

@@ -41,6 +41,11 @@ fn a_leader_cut_off_stops_then_kills() {
         |wanted: fn(&Effect) -> bool| effects.iter().find(|(_, effect)| wanted(effect)).map(|(ms, _)| *ms);
     assert_eq!(when(|effect| matches!(effect, Effect::Stop { .. })), Some(6_750));
     assert_eq!(when(|effect| matches!(effect, Effect::KillChildren)), Some(8_250));
+    assert_eq!(
+        when(|effect| matches!(effect, Effect::Revoke(7))),
+        Some(8_250),
+        "not while children may live"
+    );
     assert!(machine.term(at(6_600)).is_none());
 }
 
@@ -114,6 +119,13 @@ fn another_ttl_takes_another_campaign() {
         [Effect::Grant],
         "at once"
     );
+    let mut machine = leader();
+    let loose = Timing { kill: Span::ms(9_900), validity: Span::secs(1), ..Timing::default() };
+    assert!(
+        machine.retime(loose, at(100)).contains(&Effect::KillChildren),
+        "by the kill it was confirmed for"
+    );
+    let mut machine = Leadership::new(fast, "boot");
     assert_eq!(machine.retime(Timing { confirm: Span::secs(9), ..fast }, at(120)), []);
 }
 
