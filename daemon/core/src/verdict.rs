@@ -123,6 +123,8 @@ pub struct Court {
 impl Court {
     /// A confirmed read; `sent` is when it was asked for, on our clock.
     pub fn on_snapshot(&mut self, snapshot: Snapshot, sent: Mono) {
+        let published: BTreeSet<&MemberId> = snapshot.observations.iter().map(|seen| &seen.member).collect();
+        self.heard.retain(|member, _| published.contains(member));
         for observation in snapshot.observations {
             let same = self.heard.get(&observation.member).is_some_and(|heard| {
                 (&heard.observation.boot_id, heard.observation.sequence)
@@ -164,7 +166,12 @@ impl Court {
                     vote: opinion.map_or(Vote::Abstain, |opinion| opinion.vote),
                     held_for: opinion.map_or(Span::default(), |opinion| opinion.held_for),
                     failing: opinion.map_or_else(Vec::new, |opinion| opinion.failing.clone()),
-                    discounted: ineligible(observation, now.mono.since(heard.moved), rules),
+                    // What a member left behind is news to a new leader, and may be days old.
+                    discounted: if self.members.contains_key(&observation.member) {
+                        ineligible(observation, now.mono.since(heard.moved), rules)
+                    } else {
+                        Some("it holds no live lease".into())
+                    },
                 }
             })
             .collect();
@@ -284,7 +291,10 @@ impl Court {
             return Err(format!("no member in {to} holds a live lease"));
         }
         let own = self.vote(to, to, rules, now);
-        match own.words.iter().find(|word| inside.contains(&word.member) && word.discounted.is_none()) {
+        // One member there suffices; a sibling that has just started says nothing yet.
+        let mut words: Vec<&Word> = own.words.iter().filter(|word| word.discounted.is_none()).collect();
+        words.sort_by_key(|word| word.vote != Vote::Up);
+        match words.first() {
             Some(word) if word.vote == Vote::Up => {
                 Ok(format!("{voter} says UP, and {}'s own probes pass", word.member))
             }

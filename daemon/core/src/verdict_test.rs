@@ -168,3 +168,40 @@ fn a_single_observer_suffices_only_by_that_name() {
     assert_eq!(of(&findings, "b").verdict, Verdict::Healthy);
     assert!(court.destination(&"a".into(), &"b".into(), &rules, at(10_000)).is_ok());
 }
+
+#[test]
+fn what_a_dead_member_left_behind_is_no_vote() {
+    // Situation: b's only member died while it said DOWN; its last observation still stands when
+    // a new leader reads it for the first time. Danger: with a confirm shorter than the time
+    // after which silence is noticed, it makes a majority. Expectation: no lease, no vote.
+    let mut rules = three_sites();
+    rules.timing = crate::timing::Timing::of(crate::timing::Profile::Fast);
+    let (court, findings) = run(&rules, 4_500, |ms| {
+        let w = says("w", ms, &[("a", Down), ("b", Up)]);
+        (vec![says("b", 7, &[("a", Down), ("b", Up)]), w], &["w"])
+    });
+    let finding = of(&findings, "a");
+    assert_eq!((finding.verdict, finding.confirmed), (Verdict::Degraded, Span::default()));
+    assert_eq!(finding.votes[0].words[0].discounted.as_deref(), Some("it holds no live lease"));
+    let mut court = court;
+    court.on_snapshot(Snapshot::default(), Mono::from_ms(5_000));
+    assert_eq!(
+        court.vote(&"b".into(), &"a".into(), &rules, at(5_000)).words,
+        [],
+        "forgotten with its record"
+    );
+}
+
+#[test]
+fn a_sibling_that_has_just_started_does_not_speak_for_the_destination() {
+    let rules = three_sites();
+    let mut court = Court::default();
+    let mut fresh = says("b", 1, &[("a", Abstain), ("b", Abstain)]);
+    fresh.member = "m-1".into();
+    let observations = vec![fresh, says("b", 1, &[("b", Up)]), says("w", 1, &[("b", Up)])];
+    let mut members = leases(&["b", "w"]);
+    members.insert("m-1".into(), "b".into());
+    court.on_snapshot(Snapshot { observations, members }, Mono::from_ms(0));
+    let said = court.destination(&"a".into(), &"b".into(), &rules, at(0));
+    assert_eq!(said, Ok("w says UP, and m-b's own probes pass".into()));
+}

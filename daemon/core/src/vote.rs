@@ -136,6 +136,23 @@ pub struct Probed {
     pub answer: Answer,
 }
 
+/// The first few of what fails, cut short. Every leader reads the observations of all members in
+/// one transaction: they must fit in when everything fails at once.
+fn shown<'a>(failing: impl Iterator<Item = &'a Probed>) -> Vec<String> {
+    const SHOWN: usize = 5;
+    const LONGEST: usize = 200;
+    let failing: Vec<&Probed> = failing.collect();
+    let line = |probed: &&Probed| {
+        let line = format!("{}: {}", probed.name, probed.answer.detail());
+        line.chars().take(LONGEST).collect()
+    };
+    let mut lines: Vec<String> = failing.iter().take(SHOWN).map(line).collect();
+    if failing.len() > SHOWN {
+        lines.push(format!("and {} more", failing.len() - SHOWN));
+    }
+    lines
+}
+
 impl Views {
     /// A round of probes of `site` has ended.
     pub fn on_round(&mut self, site: &SiteId, round: &[Probed], timing: &Timing, now: Now) {
@@ -149,11 +166,7 @@ impl Views {
         });
         // A probe that could not be asked says nothing, so a round of nothing changes nothing.
         let asked = || round.iter().filter(|probed| !matches!(probed.answer, Answer::Unknown(_)));
-        view.failing = round
-            .iter()
-            .filter(|probed| !probed.answer.holds())
-            .map(|probed| format!("{}: {}", probed.name, probed.answer.detail()))
-            .collect();
+        view.failing = shown(round.iter().filter(|probed| !probed.answer.holds()));
         if asked().next().is_none() {
             return;
         }

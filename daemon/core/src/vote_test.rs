@@ -103,3 +103,20 @@ fn a_word_counts_only_from_a_trustworthy_place() {
     let alone = observation(&[("a", Vote::Down), ("b", Vote::Down), ("w", Vote::Up)]);
     assert!(refused(&alone, 1).contains("cut off itself"));
 }
+
+#[test]
+fn what_fails_is_published_in_short() {
+    // A site with hundreds of probes dies: every leader must still be able to read all
+    // observations in one transaction.
+    let mut views = Views::default();
+    let dead = |at: usize| Probed {
+        name: format!("tcp.connect {at}"),
+        kind: Kind::Tcp,
+        answer: Answer::Fails("x".repeat(5_000)),
+    };
+    let round: Vec<Probed> = (0..400).map(dead).collect();
+    views.on_round(&"a".into(), &round, &Timing::default(), Now::default());
+    let failing = &views.opinions(Now::default())[&SiteId::from("a")].failing;
+    assert_eq!(failing.last().map(String::as_str), Some("and 395 more"));
+    assert!(failing.iter().map(String::len).sum::<usize>() < 1_100);
+}

@@ -258,7 +258,7 @@ impl Membership {
     async fn publish(&self, deps: &Deps, observation: &Observation) -> Result<bool, StoreError> {
         let txn = Txn::new()
             .when(Compare::modified(records::member(&deps.me.id), self.revision))
-            .then(Op::put(records::observation(&deps.me.id), records::encode(observation)))
+            .then(Op::put_leased(records::observation(&deps.me.id), records::encode(observation), self.lease))
             .or_else(Op::get(records::member(&deps.me.id)));
         let (kept, written) = tokio::join!(deps.store.lease_keep(self.lease), deps.store.txn(txn));
         match kept {

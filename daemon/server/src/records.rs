@@ -5,7 +5,7 @@
 //! epoch                      the fencing token, a decimal number
 //! judgement                  what the leader thinks of every site; rewritten with every beat
 //! members/ID                 a live member: hangs on its lease
-//! observations/ID            what it saw last
+//! observations/ID            what it saw last; hangs on the same lease
 //! bundle                     the current bundle in short, and the last requests for one
 //! applied/DIGEST             a bundle in short, of all that are kept
 //! bundles/DIGEST/...         a bundle's files, chunked
