@@ -193,8 +193,11 @@ impl Engine {
     }
 
     fn tick(&mut self, now: Now) {
+        // The approval that completes the quorum may be on its way to the journal.
+        let busy = self.busy();
         let due = |flight: &Flight| match flight {
-            Flight::Backoff { until } | Flight::Approving { until } => now.mono >= *until,
+            Flight::Backoff { until } => now.mono >= *until,
+            Flight::Approving { until } => now.mono >= *until && !busy,
             _ => false,
         };
         let over: Vec<(usize, Flight)> =
@@ -217,6 +220,7 @@ impl Engine {
                     if let Action::ApprovalAsk { .. } = self.step(at).action {
                         let until = now.mono + self.step(at).timeout.0;
                         self.flights.insert(at, Flight::Approving { until });
+                        self.approved(at);
                     } else {
                         self.flights.insert(at, Flight::Acting);
                         effects.push(Effect::Act { step: at, attempt: *attempt });
@@ -273,6 +277,7 @@ impl Engine {
                 StepState::Started => {
                     let until = now.mono + self.step(at).timeout.0;
                     self.flights.insert(at, Flight::Approving { until });
+                    self.approved(at);
                 }
                 _ => {}
             }
@@ -454,27 +459,42 @@ impl Engine {
             self.next(effects);
         }
         if self.writing.is_none() && !self.queue.is_empty() {
-            let mut sequence = self.run.sequence;
-            let elapsed_ms = (now.mono.since(self.began).as_millis() as u64).max(self.run.elapsed_ms);
-            let events: Vec<Event> = std::mem::take(&mut self.queue)
-                .into_iter()
-                .map(|body| {
-                    sequence += 1;
-                    let (epoch, member) = (self.epoch, self.me.clone());
-                    Event {
-                        version: VERSION,
-                        sequence,
-                        wall_ms: now.wall_ms,
-                        elapsed_ms,
-                        epoch,
-                        member,
-                        body,
-                    }
-                })
-                .collect();
-            self.writing = Some(events.clone());
-            effects.push(Effect::Append { events, answers: std::mem::take(&mut self.answers) });
+            let events = self.entries(now);
+            if !events.is_empty() {
+                self.writing = Some(events.clone());
+                effects.push(Effect::Append { events, answers: std::mem::take(&mut self.answers) });
+            }
         }
+    }
+
+    /// What is queued, as entries. One that another has overtaken (the run was ended while its
+    /// requirements were asked) cannot follow any more: it is dropped, its step looked at anew.
+    fn entries(&mut self, now: Now) -> Vec<Event> {
+        let bodies = std::mem::take(&mut self.queue);
+        let elapsed_ms = (now.mono.since(self.began).as_millis() as u64).max(self.run.elapsed_ms);
+        let mut ahead = (bodies.len() > 1).then(|| self.run.clone());
+        let mut events = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            let event = Event {
+                version: VERSION,
+                sequence: self.run.sequence + events.len() as u64 + 1,
+                wall_ms: now.wall_ms,
+                elapsed_ms,
+                epoch: self.epoch,
+                member: self.me.clone(),
+                body,
+            };
+            let follows = match &mut ahead {
+                Some(ahead) => ahead.apply(&event),
+                None => self.run.admits(&event),
+            };
+            if follows.is_ok() {
+                events.push(event);
+            } else if let Some(at) = event.body.step().and_then(|step| self.run.step_index(step)) {
+                self.flights.remove(&at);
+            }
+        }
+        events
     }
 
     fn next(&mut self, effects: &mut Vec<Effect>) {

@@ -309,3 +309,21 @@ pub enum Body {
         why: String,
     },
 }
+
+impl Body {
+    /// The step that it is about, if it is about one.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::StepStarted { step, .. }
+            | Self::StepActed { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::StepAlreadyDone { step, .. }
+            | Self::AttemptFailed { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepSkipped { step, .. }
+            | Self::ApprovalGiven { step, .. } => Some(step),
+            Self::Retried { step, .. } | Self::Blocked(Block { step, .. }) => step.as_ref(),
+            _ => None,
+        }
+    }
+}

@@ -300,9 +300,14 @@ impl Run {
         (End::Partial, why.join("; "))
     }
 
+    /// Whether `event` can follow.
+    pub(crate) fn admits(&self, event: &Event) -> Result<(), Illegal> {
+        self.check(event).map_err(|why| Illegal { sequence: event.sequence, why })
+    }
+
     /// The one transition function.
     pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
-        self.check(event).map_err(|why| Illegal { sequence: event.sequence, why })?;
+        self.admits(event)?;
         self.sequence = event.sequence;
         self.epoch = event.epoch;
         self.elapsed_ms = event.elapsed_ms;
@@ -525,7 +530,9 @@ impl Run {
                 _ => false,
             },
             Body::StepFailed { failure, .. } => match record.state {
-                Pending | Started | Verifying => due,
+                Pending => due,
+                // Also when a person has meanwhile retried a step that it needs.
+                Started | Verifying => true,
                 Unknown => failure.kind == FailureKind::Ambiguous,
                 _ => false,
             },

@@ -149,7 +149,8 @@ pub fn judge(
         Command::Retry { step: Some(step), reason } => {
             let record = find(run, step)?;
             let blocked = run.blocks.contains_key(&Some(step.clone()));
-            if blocked || record.state == StepState::Failed {
+            let waits = matches!(record.state, StepState::Pending | StepState::Unknown);
+            if blocked && waits || record.state == StepState::Failed {
                 Ok(vec![Body::Retried { step: Some(step.clone()), by, reason: reason.clone() }])
             } else {
                 Err(precondition(format!("step {step} is {} and does not wait for anybody", record.state)))
