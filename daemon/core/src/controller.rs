@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::engine::{self, Command, Engine, Refusal};
 use crate::guard::{self, Facts, Guard, Ruling};
 use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
-use crate::journal::{Body, Event, Override, Trigger, VERSION};
+use crate::journal::{Body, End, Event, Override, Trigger, VERSION};
 use crate::plan::{Mode, Plan, Request};
 use crate::rules::{Automation, Rules};
 use crate::run::{Run, State};
@@ -23,6 +23,11 @@ use std::time::Duration;
 mod start;
 
 pub use engine::command::{About, RefusalKind};
+
+/// The largest request that is taken, in bytes.
+const MAX_ASK_BYTES: usize = 64 * 1024;
+/// After a run that was not created, until the automation tries again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// What a person may ask of the leader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +102,11 @@ pub enum Input {
         /// By which run, if that is known.
         holder: Option<RunId>,
     },
+    /// The store will never take it: too large, say.
+    Impossible {
+        /// What it said.
+        why: String,
+    },
     /// Something for a run.
     Run(RunId, engine::Input),
 }
@@ -154,7 +164,7 @@ pub struct Creation {
 pub struct Ending {
     /// Locks to be released.
     pub locks: Vec<String>,
-    /// Hold-downs that begin.
+    /// What is left of every hold-down then, those that begin included.
     pub holds: BTreeMap<SiteId, Span>,
 }
 
@@ -210,6 +220,8 @@ pub struct Controller {
     holds_stored: Mono,
     loaded: bool,
     creating: Option<Creation>,
+    /// When a run may be begun again after one was not taken.
+    create_after: Mono,
     asks: VecDeque<(String, Identity, Ask)>,
     refused: BTreeMap<SiteId, Guard>,
     withdrawn: BTreeSet<RunId>,
@@ -232,6 +244,7 @@ impl Controller {
             holds_stored: Mono::default(),
             loaded: false,
             creating: None,
+            create_after: Mono::default(),
             asks: VecDeque::new(),
             refused: BTreeMap::new(),
             withdrawn: BTreeSet::new(),
@@ -287,16 +300,14 @@ impl Controller {
             Input::Asked { request, by, ask } => self.asks.push_back((request, by, ask)),
             Input::Created => self.created(now, &mut effects),
             Input::NotCreated { holder } => {
-                if let Some(Creation { request: Some(request), .. }) = self.creating.take() {
-                    let name =
-                        holder.as_ref().map_or_else(|| "another run".into(), |run| format!("run {run}"));
-                    let message =
-                        format!("{name} holds one of the sites or services; see: standfast run list");
-                    let refusal = Refusal::new(RefusalKind::Precondition, message);
-                    let about = holder.map(About::Run);
-                    let answer = Err(Refusal { about, ..refusal });
-                    effects.push(Effect::Answer { request, answer });
-                }
+                let name = holder.as_ref().map_or_else(|| "another run".into(), |run| format!("run {run}"));
+                let message = format!("{name} holds one of the sites or services; see: standfast run list");
+                let refusal = Refusal::new(RefusalKind::Precondition, message);
+                let about = holder.map(About::Run);
+                self.not_created(Refusal { about, ..refusal }, now, &mut effects);
+            }
+            Input::Impossible { why } => {
+                self.not_created(Refusal::new(RefusalKind::Invalid, why), now, &mut effects);
             }
             Input::Run(run, input) => self.drive(&run, input, now, &mut effects),
         }
@@ -307,7 +318,36 @@ impl Controller {
         effects
     }
 
+    /// Tells whoever wanted the run; the automation notes it and leaves it for a while.
+    fn not_created(&mut self, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
+        let Some(Creation { request, created, .. }) = self.creating.take() else { return };
+        match (request, created.body) {
+            (Some(request), _) => effects.push(Effect::Answer { request, answer: Err(refusal) }),
+            (None, Body::Created { trigger: Trigger::Automatic { evidence }, .. }) => {
+                self.create_after = now.mono + AGAIN;
+                if self.refused.insert(evidence.site.clone(), Guard::Locks) != Some(Guard::Locks) {
+                    effects.push(Effect::Refused(Box::new(Refused {
+                        site: evidence.site.clone(),
+                        wall_ms: now.wall_ms,
+                        guard: Guard::Locks,
+                        reason: refusal.message,
+                        finding: *evidence,
+                    })));
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
     fn asked(&mut self, request: String, by: Identity, ask: Ask, now: Now, effects: &mut Vec<Effect>) {
+        // What is stored with every step of a run must not outgrow a transaction.
+        let bytes = serde_json::to_vec(&ask).map_or(usize::MAX, |json| json.len());
+        if bytes > MAX_ASK_BYTES {
+            let message = format!("the request has {bytes} bytes, at most {MAX_ASK_BYTES} are taken");
+            effects
+                .push(Effect::Answer { request, answer: Err(Refusal::new(RefusalKind::Invalid, message)) });
+            return;
+        }
         match ask {
             Ask::Start { request: wanted, reason, overrides, plan } => {
                 match self.start(&by, &wanted, reason, overrides, plan.as_ref()) {
@@ -352,17 +392,19 @@ impl Controller {
     fn drive(&mut self, id: &RunId, input: engine::Input, now: Now, effects: &mut Vec<Effect>) {
         let Some(engine) = self.engines.get_mut(id) else { return };
         let appended = input == engine::Input::Appended;
-        for effect in engine.on(input, now) {
+        let come = engine.on(input, now);
+        let (plan, state) = (engine.run().plan.clone(), engine.run().state());
+        for effect in come {
             match effect {
                 engine::Effect::Append { events, answers } => {
-                    let ends = events.iter().any(|event| matches!(event.body, Body::Ended { .. }));
-                    let ending = ends.then(|| {
-                        let withdrawn = self.withdrawn.contains(id);
-                        Self::ending(
-                            &engine.run().plan,
-                            withdrawn,
-                            self.bundle.as_ref().map(|(_, rules)| rules),
-                        )
+                    let end = events.iter().find_map(|event| match event.body {
+                        Body::Ended { end, .. } => Some(end),
+                        _ => None,
+                    });
+                    let ending = end.map(|end| {
+                        let mut holds = self.left(now);
+                        holds.extend(self.begun_holds(id, &plan, end));
+                        Ending { locks: start::locks(&plan), holds }
                     });
                     effects.push(Effect::Append { run: id.clone(), events, answers, ending });
                 }
@@ -372,23 +414,23 @@ impl Controller {
                 other => effects.push(Effect::Run(id.clone(), other)),
             }
         }
-        if appended && let State::Ended(_) = engine.run().state() {
-            let plan = engine.run().plan.clone();
+        if appended && let State::Ended(end) = state {
             self.engines.remove(id);
-            let rules = self.bundle.as_ref().map(|(_, rules)| rules);
-            for (site, left) in Self::ending(&plan, self.withdrawn.remove(id), rules).holds {
+            for (site, left) in self.begun_holds(id, &plan, end) {
                 self.holds.insert(site, now.mono + left.0);
             }
+            self.withdrawn.remove(id);
         }
     }
 
-    /// A withdrawn proposal leaves no hold-down: nothing has been done, nobody has said no.
-    fn ending(plan: &Plan, withdrawn: bool, rules: Option<&Rules>) -> Ending {
-        let hold = rules.map_or(Span::secs(3_600), |rules| rules.timing.hold_down);
-        let sites = [plan.request.from.clone(), plan.request.to.clone()];
-        let holds =
-            if withdrawn { BTreeMap::new() } else { sites.into_iter().map(|site| (site, hold)).collect() };
-        Ending { locks: start::locks(plan), holds }
+    /// The hold-downs that begin with the end of a run. A withdrawn proposal leaves none: nothing
+    /// has been done, nobody has said no.
+    fn begun_holds(&self, id: &RunId, plan: &Plan, end: End) -> BTreeMap<SiteId, Span> {
+        if end == End::Cancelled && self.withdrawn.contains(id) {
+            return BTreeMap::new();
+        }
+        let hold = self.bundle.as_ref().map_or(Span::secs(3_600), |(_, rules)| rules.timing.hold_down);
+        [&plan.request.from, &plan.request.to].map(|site| (site.clone(), hold)).into()
     }
 
     fn create(
@@ -488,7 +530,7 @@ impl Controller {
         effects: &mut Vec<Effect>,
     ) {
         let Some(entry) = rules.on_loss(&finding.site) else { return };
-        if !self.loaded || self.creating.is_some() {
+        if !self.loaded || self.creating.is_some() || now.mono < self.create_after {
             return;
         }
         let refusal = guard::refusing(rulings);
