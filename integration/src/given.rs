@@ -69,6 +69,7 @@ impl Given {
             deadline: Instant::now() + within,
             mode: standfast_core::plan::Mode::Emergency,
             leash: None,
+            validity: None,
             cancel: CancellationToken::new(),
         }
     }

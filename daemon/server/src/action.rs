@@ -20,6 +20,7 @@ mod wait;
 
 use crate::client::Error;
 use crate::condition::Env;
+use crate::term::Validity;
 use async_trait::async_trait;
 use standfast_core::action::{Action, Attempt, Failure, FailureKind, Inspection};
 use standfast_core::plan::Mode;
@@ -45,8 +46,21 @@ pub struct Context {
     /// The point of the boot clock at which children are killed, wherever they are, because
     /// another member may act from then on; moved by every renewal. None outside a cluster.
     pub leash: Option<watch::Receiver<Duration>>,
+    /// Until when an effect may start. None outside a cluster.
+    pub validity: Option<Validity>,
     /// Set when this member may not act any longer: what runs is stopped, children are killed.
     pub cancel: CancellationToken,
+}
+
+impl Context {
+    /// The last look before an effect that was preceded by waiting: the term may have run out.
+    fn may_act(&self) -> Result<(), Failure> {
+        if self.validity.as_ref().is_none_or(Validity::holds) {
+            return Ok(());
+        }
+        let message = "this member may not act any longer".to_owned();
+        Err(Failure { kind: FailureKind::Failed, message })
+    }
 }
 
 /// One action, bound, against its target system. Called through [`inspect`] and [`act`], which

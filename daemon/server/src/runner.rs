@@ -94,6 +94,7 @@ impl Runner {
             deadline: Instant::now() + within,
             mode: job.plan.request.mode,
             leash: Some(self.leash.clone()),
+            validity: Some(self.validity.clone()),
             cancel: self.kill.clone(),
         }
     }

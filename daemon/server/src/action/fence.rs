@@ -62,6 +62,7 @@ impl Driver for Prove<'_> {
             let tried = match (self.seen(proof, cx).await, proof) {
                 (Some(seen), _) => seen,
                 (None, FenceProof::PowerOff { command }) => {
+                    cx.may_act()?;
                     // A command that hangs leaves its share of the time to the other proofs.
                     let now = Instant::now();
                     let rest = u32::try_from(self.any_of.len() - at).unwrap_or(u32::MAX);

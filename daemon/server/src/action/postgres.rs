@@ -63,6 +63,7 @@ impl Driver for Promote<'_> {
         let replayed = self.replay(&session, cx).await?;
         let left = cx.deadline.saturating_duration_since(Instant::now()).saturating_sub(READ_BACK);
         let promote = format!("select pg_promote(true, {})", left.as_secs().max(1));
+        cx.may_act()?;
         let promoted = session.scalar(&promote).await.map_err(|error| match error {
             Error::Denied(text) => Error::Denied(format!(
                 "{text}: as a superuser, GRANT EXECUTE ON FUNCTION pg_promote TO the user of the dsn"

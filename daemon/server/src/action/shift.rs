@@ -41,6 +41,7 @@ impl Driver for Shift<'_> {
             if stage > 0 {
                 self.hold(stage, cx).await?;
             }
+            cx.may_act()?;
             let Balancer { socket, .. } = self.balancer;
             haproxy::change(socket, &self.changes(weight), cx.env.source, cx.deadline)
                 .await

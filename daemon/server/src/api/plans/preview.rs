@@ -132,6 +132,7 @@ async fn inspect(plan: &Plan, step: &Step, env: &Env, deadline: Instant) -> Insp
         deadline: deadline.min(Instant::now() + INSPECT),
         mode: plan.request.mode,
         leash: None,
+        validity: None,
         cancel: CancellationToken::new(),
     };
     action::inspect(&step.action, &context).await
