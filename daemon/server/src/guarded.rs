@@ -8,6 +8,7 @@
 use crate::records::{self, LEADER, Leader};
 use crate::store::{Compare, Op, OpResult, RangeReply, Revision, Store, StoreError, Txn, TxnReply};
 use standfast_core::leadership::Term;
+use standfast_core::run::Illegal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,9 @@ pub enum Lost {
     /// The store will never take it.
     #[error(transparent)]
     Refused(#[from] StoreError),
+    /// An entry cannot follow what is stored.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
 }
 
 /// A guarded transaction whose guard held.
@@ -101,6 +105,29 @@ impl Guarded {
                 }
                 Err(error) => return Err(Lost::Refused(error)),
             }
+        }
+    }
+
+    /// What the store answers to something that is harmless to repeat: until it answers, or the
+    /// term ends.
+    pub async fn persist<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Lost>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let settled = async {
+            loop {
+                match ask().await {
+                    Err(error) if error.is_transient() || matches!(error, StoreError::Compacted { .. }) => {
+                        tracing::warn!(%error, "the store is asked again");
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                    settled => return settled,
+                }
+            }
+        };
+        match self.stopped.run_until_cancelled(settled).await {
+            Some(settled) => Ok(settled?),
+            None => Err(Lost::Stopped),
         }
     }
 

@@ -16,6 +16,7 @@ use standfast_core::leadership::{Beat, Campaign, Effect, Input, Leadership, Term
 use standfast_core::time::Mono;
 use standfast_core::timing::Timing;
 use standfast_core::verdict::Snapshot;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -70,7 +71,7 @@ pub struct Deps {
 enum Report {
     Machine(Input),
     Won(Campaign, Leader),
-    Beaten { input: Input, snapshot: Option<Snapshot> },
+    Beaten { nonce: String, input: Input, snapshot: Option<Snapshot> },
 }
 
 /// The term that runs.
@@ -118,6 +119,8 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
         running: None,
         killing: Vec::new(),
     };
+    let mut drained: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(std::future::pending());
+    let mut draining = false;
     loop {
         tokio::select! {
             // Before there is a bundle there is nothing to lead, and no telling for how long.
@@ -143,7 +146,12 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
                     hints_end = true;
                 }
             },
-            () = shutdown.cancelled() => break,
+            // Beats go on meanwhile: what still acts does so under a lease that holds.
+            () = shutdown.cancelled(), if !draining => {
+                draining = true;
+                drained = lead.drain();
+            }
+            () = &mut drained => break,
         }
         if hints_end {
             hints = lead.deps.store.watch(LEADER, 0).await;
@@ -184,7 +192,11 @@ impl Lead {
                 self.leader = Some(leader);
                 self.give(Input::Campaigned(campaign));
             }
-            Report::Beaten { input, snapshot } => {
+            Report::Beaten { nonce, input, snapshot } => {
+                // A late answer to an earlier term says nothing of this one.
+                if self.running.as_ref().is_none_or(|running| running.guarded.nonce() != nonce) {
+                    return;
+                }
                 if let (Some(running), Some(snapshot), Input::Beaten { sent, .. }) =
                     (&self.running, snapshot, &input)
                 {
@@ -303,7 +315,8 @@ impl Lead {
                     (Beat::Unanswered, None)
                 }
             };
-            Report::Beaten { input: Input::Beaten { sent, outcome }, snapshot }
+            let nonce = guarded.nonce().to_owned();
+            Report::Beaten { nonce, input: Input::Beaten { sent, outcome }, snapshot }
         });
     }
 
@@ -359,15 +372,22 @@ impl Lead {
         self.deps.leads.send_replace(false);
     }
 
-    /// Lets what acts end, then gives the lease back, so that another takes over at once.
-    async fn end(mut self) {
+    /// Lets what acts end; over at once when this member does not lead.
+    fn drain(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (done, idle) = tokio::sync::oneshot::channel();
         if let Some(running) = &self.running {
-            let (drained, idle) = tokio::sync::oneshot::channel();
-            let _ = running.inputs.send(term::Input::Drain(drained));
-            if tokio::time::timeout(self.deps.drain, idle).await.is_err() {
+            let _ = running.inputs.send(term::Input::Drain(done));
+        }
+        let within = self.deps.drain;
+        Box::pin(async move {
+            if tokio::time::timeout(within, idle).await.is_err() {
                 tracing::warn!("what acts did not end in time; the next leader will look at it");
             }
-        }
+        })
+    }
+
+    /// Gives the lease back, so that another takes over at once.
+    async fn end(mut self) {
         let effects = self.machine.on(Input::Shutdown, clock::now());
         self.validity.set(None);
         for effect in effects {
@@ -397,8 +417,12 @@ async fn campaign(
         Err(error) => return (Err(error), Epoch(0)),
     };
     let before = read.kvs.first();
-    let last: u64 = before.and_then(|kv| std::str::from_utf8(&kv.value).ok()?.parse().ok()).unwrap_or(0);
-    let epoch = Epoch(last + 1);
+    let read = before.map(|kv| std::str::from_utf8(&kv.value).ok()?.parse::<u64>().ok()?.checked_add(1));
+    let Some(epoch) = read.unwrap_or(Some(1)).map(Epoch) else {
+        // Whatever it was, it must not go back.
+        let why = "the epoch is no number".to_owned();
+        return (Err(StoreError::Corrupt { at: format!("key {EPOCH:?}"), why }), Epoch(0));
+    };
     let unchanged = match before {
         Some(kv) => Compare::value(EPOCH, kv.value.clone()),
         None => Compare::absent(EPOCH),

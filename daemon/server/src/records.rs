@@ -212,10 +212,19 @@ impl Head {
             wall_ms: run.wall_ms,
             elapsed: Span::ms(run.elapsed_ms),
             crossed: run.crossed,
-            waits_for: run.waits_for(),
+            waits_for: shown(run.waits_for()),
             progress: (run.steps.len() - run.open(), run.steps.len()),
         }
     }
+}
+
+/// The first few, cut short: the head is written with every entry, and thousands of steps may wait.
+fn shown(waits_for: Vec<String>) -> Vec<String> {
+    const SHOWN: usize = 20;
+    const LONGEST: usize = 500;
+    let more = waits_for.len().saturating_sub(SHOWN);
+    let cut = waits_for.into_iter().take(SHOWN).map(|line| line.chars().take(LONGEST).collect());
+    cut.chain((more > 0).then(|| format!("and {more} more"))).collect()
 }
 
 /// A request as it waits for the leader.

@@ -10,11 +10,12 @@ use crate::lead::{Me, TICK, Word};
 use crate::metrics::Metrics;
 use crate::records::{self, ASKS, Answered, Asked, HOLDS};
 use crate::runner::{Job, Runner};
-use crate::store::{Op, Store, WatchEvent, chunked};
+use crate::store::{KeyValue, Op, Store, StoreError, chunked};
 use futures::future::join_all;
 use standfast_core::bundle::Bundle;
+use standfast_core::controller::RefusalKind;
 use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused};
-use standfast_core::engine;
+use standfast_core::engine::{self, Refusal};
 use standfast_core::guard::Says;
 use standfast_core::ids::{Epoch, RunId};
 use standfast_core::journal::Event;
@@ -30,6 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+mod asks;
 mod housekeeping;
 mod load;
 mod write;
@@ -103,7 +105,11 @@ pub enum Input {
     Created(RunId, Stored),
     /// Entries of a run are durable.
     Appended(RunId, Stored),
-    /// An act is over.
+    /// All requests that wait, or more of them.
+    Asks(Vec<KeyValue>),
+    /// An effect could not be performed, because the term had run out.
+    Lapsed,
+    /// An act, a verification or a write is over.
     Idle,
     /// A guarded write cannot be made.
     Lost(Lost),
@@ -117,7 +123,8 @@ struct Run {
     stored: std::collections::BTreeMap<RunId, Stored>,
     asked: BTreeSet<String>,
     draining: Option<oneshot::Sender<()>>,
-    acting: usize,
+    /// Acts, verifications and writes under way.
+    busy: usize,
     /// Answers that are being written.
     answering: Vec<JoinHandle<()>>,
 }
@@ -145,7 +152,7 @@ pub async fn run(
             stored: Default::default(),
             asked: BTreeSet::new(),
             draining: None,
-            acting: 0,
+            busy: 0,
             answering: Vec::new(),
             deps,
         };
@@ -154,20 +161,13 @@ pub async fn run(
             return;
         }
         let store = run.deps.guarded.store().clone();
+        tokio::spawn(asks::follow(store, run.inputs.clone(), run.deps.stop.clone()));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut asks = run.read_asks(&*store).await;
         loop {
             tokio::select! {
                 Some(input) = received.recv() => run.on(input),
                 _ = ticks.tick() => run.control(Ctl::Tick),
-                batch = asks.next() => match batch {
-                    Ok(batch) => batch.events.iter().for_each(|event| run.on_ask(event)),
-                    Err(end) => {
-                        tracing::debug!(?end, "reading the requests again");
-                        asks = run.read_asks(&*store).await;
-                    }
-                },
             }
         }
     };
@@ -201,33 +201,19 @@ impl Run {
         Ok(())
     }
 
-    /// Reads all waiting requests and watches for more.
-    async fn read_asks(&mut self, store: &dyn Store) -> crate::store::WatchStream {
-        loop {
-            match crate::store::pages::range_all(store, ASKS).await {
-                Ok(reply) => {
-                    for kv in reply.kvs {
-                        self.on_ask(&WatchEvent::Put(kv));
-                    }
-                    return store.watch(ASKS, reply.revision + 1).await;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the requests cannot be read");
-                    tokio::time::sleep(TICK).await;
-                }
-            }
-        }
-    }
-
-    fn on_ask(&mut self, event: &WatchEvent) {
-        let WatchEvent::Put(kv) = event else { return };
+    fn on_ask(&mut self, kv: &KeyValue) {
         let Some(request) = kv.key.strip_prefix(ASKS) else { return };
         if !self.asked.insert(request.to_owned()) {
             return;
         }
+        let request = request.to_owned();
         match records::decode::<Asked>(kv) {
-            Ok(Asked { by, ask, .. }) => self.control(Ctl::Asked { request: request.to_owned(), by, ask }),
-            Err(error) => tracing::error!(%error, "a request is left unanswered"),
+            Ok(Asked { by, ask, .. }) => self.control(Ctl::Asked { request, by, ask }),
+            Err(error) => {
+                tracing::error!(%error, "a request is refused");
+                let answer = Err(Refusal::new(RefusalKind::Invalid, error.to_string()));
+                self.perform(Effect::Answer { request, answer });
+            }
         }
     }
 
@@ -242,11 +228,16 @@ impl Run {
             }
             Input::Appended(run, stored) => {
                 self.stored.insert(run.clone(), stored);
-                self.control(Ctl::Run(run, engine::Input::Appended));
+                self.control(Ctl::Run(run.clone(), engine::Input::Appended));
+                if self.controller.run(&run).is_none() {
+                    self.stored.remove(&run);
+                }
             }
+            Input::Asks(asks) => asks.iter().for_each(|kv| self.on_ask(kv)),
             Input::Lost(lost) => self.lost(&lost),
+            Input::Lapsed => self.lost(&Lost::Guard),
             Input::Idle => {
-                self.acting -= 1;
+                self.busy -= 1;
                 self.drained();
             }
             Input::Drain(done) => {
@@ -257,7 +248,7 @@ impl Run {
     }
 
     fn drained(&mut self) {
-        if self.acting == 0
+        if self.busy == 0
             && let Some(done) = self.draining.take()
         {
             let _ = done.send(());
@@ -272,8 +263,8 @@ impl Run {
             Lost::Guard => {
                 let _ = self.deps.words.send(Word::GuardLost);
             }
-            Lost::Refused(error) => {
-                tracing::error!(%error, "the store refuses a write of the leader; stepping down");
+            Lost::Refused(_) | Lost::Illegal(_) => {
+                tracing::error!(error = %lost, "a write of the leader cannot be made; stepping down");
                 let _ = self.deps.words.send(Word::StepDown);
             }
         }
@@ -311,42 +302,38 @@ impl Run {
         self.deps.judged.send_replace(judgement.clone());
     }
 
-    /// Runs `work` beside the loop and reports what it comes to.
-    fn beside(&self, work: impl Future<Output = Input> + Send + 'static) {
+    /// Runs `work` beside the loop and reports what it comes to; the term is not drained before.
+    fn beside(&mut self, work: impl Future<Output = Option<Input>> + Send + 'static) -> JoinHandle<()> {
+        self.busy += 1;
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
-            let _ = inputs.send(work.await);
-        });
+            if let Some(input) = work.await {
+                let _ = inputs.send(input);
+            }
+            let _ = inputs.send(Input::Idle);
+        })
     }
 
     /// Writes under the guard; only a loss is reported.
-    fn put(&self, ops: Vec<Op>) -> JoinHandle<()> {
-        let (guarded, inputs) = (self.deps.guarded.clone(), self.inputs.clone());
-        tokio::spawn(async move {
-            if let Err(lost) = guarded.put(ops).await {
-                let _ = inputs.send(Input::Lost(lost));
-            }
-        })
+    fn put(&mut self, ops: Vec<Op>) -> JoinHandle<()> {
+        let guarded = self.deps.guarded.clone();
+        self.beside(async move { guarded.put(ops).await.err().map(Input::Lost) })
     }
 
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Create(creation) => {
-                let guarded = self.deps.guarded.clone();
-                let (inputs, run) = (self.inputs.clone(), creation.run.clone());
+                let (guarded, run) = (self.deps.guarded.clone(), creation.run.clone());
                 tracing::info!(%run, plan = creation.plan.digest().short(), "creating a run");
-                tokio::spawn(async move {
-                    match create(&guarded, &creation).await {
-                        Ok(Ok(stored)) => {
-                            let _ = inputs.send(Input::Created(run, stored));
-                        }
-                        Ok(Err(holder)) => {
-                            let _ = inputs.send(Input::Control(Ctl::NotCreated { holder }));
-                        }
-                        Err(lost) => {
-                            let _ = inputs.send(Input::Lost(lost));
-                        }
-                    }
+                self.beside(async move {
+                    Some(match create(&guarded, &creation).await {
+                        Ok(Ok(stored)) => Input::Created(run, stored),
+                        Ok(Err(holder)) => Input::Control(Ctl::NotCreated { holder }),
+                        Err(Lost::Refused(
+                            error @ (StoreError::TooLarge { .. } | StoreError::Invalid(_)),
+                        )) => Input::Control(Ctl::Impossible { why: error.to_string() }),
+                        Err(lost) => Input::Lost(lost),
+                    })
                 });
             }
             Effect::Append { run, events, answers, ending } => {
@@ -354,19 +341,15 @@ impl Run {
                 let guarded = self.deps.guarded.clone();
                 let stored = self.stored.remove(&run);
                 self.beside(async move {
-                    match append(&guarded, &run, stored, &events, &answers, ending).await {
+                    Some(match append(&guarded, &run, stored, &events, &answers, ending).await {
                         Ok(stored) => Input::Appended(run, stored),
                         Err(lost) => Input::Lost(lost),
-                    }
+                    })
                 });
             }
             Effect::Run(run, effect) => self.perform_run(&run, effect),
             Effect::Answer { request, answer } => {
-                let answered = Answered::new(answer, clock::wall_ms());
-                let writing = self.put(vec![
-                    Op::put(records::answer(&request), records::encode(&answered)),
-                    Op::delete(records::ask(&request)),
-                ]);
+                let writing = self.put(answer_ops(&request, answer));
                 self.answering.retain(|writing| !writing.is_finished());
                 self.answering.push(writing);
             }
@@ -389,24 +372,34 @@ impl Run {
     }
 
     fn perform_run(&mut self, id: &RunId, effect: engine::Effect) {
-        if self.draining.is_some() || !self.deps.validity.holds() {
-            // The next leader will look.
+        // What is done is still verified while the term drains; the rest is for the next leader.
+        if self.draining.is_some() && !matches!(effect, engine::Effect::Verify { .. }) {
+            return;
+        }
+        if !self.deps.validity.holds() {
+            let _ = self.inputs.send(Input::Lapsed);
             return;
         }
         let Some(run) = self.controller.run(id) else { return };
         let job = Job::new(run, self.deps.epoch);
-        let (runner, id, inputs) = (self.runner.clone(), id.clone(), self.inputs.clone());
-        let acts = matches!(effect, engine::Effect::Act { .. });
-        self.acting += usize::from(acts);
-        tokio::spawn(async move {
-            if let Some(input) = runner.perform(&job, effect).await {
-                let _ = inputs.send(Input::Control(Ctl::Run(id, input)));
-            }
-            if acts {
-                let _ = inputs.send(Input::Idle);
-            }
-        });
+        let (runner, id) = (self.runner.clone(), id.clone());
+        let awaited = matches!(effect, engine::Effect::Act { .. } | engine::Effect::Verify { .. });
+        let work = async move {
+            let come = runner.perform(&job, effect).await;
+            Some(come.map_or(Input::Lapsed, |input| Input::Control(Ctl::Run(id, input))))
+        };
+        if awaited {
+            self.beside(work);
+        } else {
+            let inputs = self.inputs.clone();
+            tokio::spawn(async move { work.await.map(|input| inputs.send(input)) });
+        }
     }
+}
+
+fn answer_ops(request: &str, answer: Result<Option<RunId>, Refusal>) -> Vec<Op> {
+    let answered = Answered::new(answer, clock::wall_ms());
+    vec![Op::put(records::answer(request), records::encode(&answered)), Op::delete(records::ask(request))]
 }
 
 /// What happens in a run, as log lines.

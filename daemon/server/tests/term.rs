@@ -90,7 +90,7 @@ fn member(name: &str, store: Arc<dyn Store>, bundle: &Arc<Bundle>) -> Member {
         metrics: Metrics::new(),
         reaches: watch::channel(true).1,
         leads,
-        drain: Duration::from_secs(5),
+        drain: Duration::from_secs(20),
     };
     let stop = shutdown.clone();
     let task = tokio::spawn(async move {
@@ -322,4 +322,49 @@ async fn lost_answers_lose_nothing_and_repeat_nothing() {
     let events = journal(&*store, &run.id).await;
     assert!(events.iter().enumerate().all(|(at, event)| event.sequence == at as u64 + 1));
     assert_eq!(events.last().map(|event| event.sequence), Some(run.sequence));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_end_acts_on_under_a_lease_that_holds() {
+    // Situation: the daemon is told to end while a step acts for longer than its lease lasts.
+    // Danger: nobody renews any more, and the next leader acts beside it. Expectation: the step
+    // ends under the epoch that began it, is journaled, and only then somebody else leads.
+    let (closed, port) = listener().await;
+    drop(closed);
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory().await.unwrap());
+    let bundle = bundle(port, WAITS);
+    let mut first = member("m1", store.clone(), &bundle);
+    first.leads.wait_for(|leads| *leads).await.unwrap();
+    ask(&*store, "first", start()).await;
+    let run = answer(&*store, "first").await.run.unwrap();
+    until("step one", async || {
+        let events = journal(&*store, &run).await;
+        events.iter().any(|event| matches!(event.body, Body::StepStarted { .. })).then_some(())
+    })
+    .await;
+    let mut second = member("m2", store.clone(), &bundle);
+    first.shutdown.cancel();
+    // Beyond the lease's time of 4 s.
+    let led = tokio::time::timeout(Duration::from_secs(6), second.leads.wait_for(|leads| *leads)).await;
+    assert!(led.is_err(), "another leads while the first one acts");
+    assert!(*first.leads.borrow());
+    let _listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    first.task.await.unwrap();
+    until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded)))
+        .await;
+    let events = journal(&*store, &run).await;
+    let one = events.iter().find(|event| matches!(event.body, Body::StepSucceeded { .. })).unwrap();
+    assert_eq!(one.member.as_str(), "m1");
+    assert_eq!(events.last().unwrap().member.as_str(), "m2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_cannot_be_read_is_answered() {
+    let (_listener, port) = listener().await;
+    let store: Arc<dyn Store> = Arc::new(EmbeddedStore::in_memory().await.unwrap());
+    let bundle = bundle(port, WAITS);
+    let _member = member("m1", store.clone(), &bundle);
+    store.txn(Txn::new().then(Op::put(records::ask("odd"), "{}"))).await.unwrap();
+    let refusal = answer(&*store, "odd").await.refusal.expect("it is refused");
+    assert!(refusal.message.contains("asks/odd"), "{}", refusal.message);
 }

@@ -3,7 +3,7 @@
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
 use crate::records::{self, HOLDS, Head, RUNS};
-use crate::store::{Revision, StoreError, pages};
+use crate::store::{Revision, pages};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::run::{Run, State};
@@ -24,7 +24,7 @@ pub(super) struct Loaded {
 /// Reads it all. The guard is committed first: a read after it cannot be older than the term.
 pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
     guarded.put(Vec::new()).await?;
-    let heads = pages::range_all(&**guarded.store(), RUNS).await?;
+    let heads = guarded.persist(|| pages::range_all(&**guarded.store(), RUNS)).await?;
     let mut runs = Vec::new();
     for kv in &heads.kvs {
         let Ok(head) =
@@ -50,7 +50,16 @@ pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
 pub(super) async fn run(guarded: &Guarded, id: &RunId) -> Result<Option<Stored>, Lost> {
     let Some(kv) = get(guarded, &records::run(id)).await? else { return Ok(None) };
     let Ok(head) = records::decode::<Head>(&kv) else { return Ok(None) };
-    let Some(plan) = super::plan(&**guarded.store(), &head.plan).await? else { return Ok(None) };
+    let plan = match guarded.persist(|| super::plan(&**guarded.store(), &head.plan)).await {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return Ok(None),
+        // One damaged plan must not keep everybody from leading.
+        Err(Lost::Refused(error)) => {
+            tracing::error!(run = %id, %error, "the plan cannot be read");
+            return Ok(None);
+        }
+        Err(lost) => return Err(lost),
+    };
     let journal = journal(guarded, id).await?;
     match Run::fold(id.clone(), Arc::new(plan), &journal) {
         Ok(run) => Ok(Some(Stored { run, revision: kv.mod_revision })),
@@ -61,8 +70,9 @@ pub(super) async fn run(guarded: &Guarded, id: &RunId) -> Result<Option<Stored>,
     }
 }
 
-async fn journal(guarded: &Guarded, id: &RunId) -> Result<Vec<Event>, StoreError> {
-    let reply = pages::range_all(&**guarded.store(), &records::journal(id)).await?;
+async fn journal(guarded: &Guarded, id: &RunId) -> Result<Vec<Event>, Lost> {
+    let prefix = records::journal(id);
+    let reply = guarded.persist(|| pages::range_all(&**guarded.store(), &prefix)).await?;
     let entries = reply.kvs.iter().map(records::decode::<Event>);
     Ok(entries
         .filter_map(|entry| entry.inspect_err(|error| tracing::error!(%error, "unreadable")).ok())

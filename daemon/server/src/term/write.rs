@@ -8,7 +8,7 @@ use super::compared;
 use crate::clock;
 use crate::guarded::{Guarded, Lost};
 use crate::records::{self, Answered, HOLDS, Head};
-use crate::store::{Compare, Op, OpResult, Range, Revision, chunked};
+use crate::store::{Compare, Op, OpResult, Range, Revision, chunked, limits};
 use standfast_core::controller::{Creation, Ending};
 use standfast_core::ids::RunId;
 use standfast_core::journal::Event;
@@ -16,6 +16,9 @@ use standfast_core::run::Run;
 
 /// Entries of one transaction; what else is written with them fits beside.
 const BATCH: usize = 64;
+
+/// Locks of one run: each is compared and written in the transaction that creates it.
+const MAX_LOCKS: usize = 100;
 
 /// A run as the store has it.
 #[derive(Clone, Debug)]
@@ -32,10 +35,12 @@ pub(super) async fn create(
     creation: &Creation,
 ) -> Result<Result<Stored, Option<RunId>>, Lost> {
     let Creation { run: id, plan, created, locks, request } = creation;
+    limits::at_most("sites and services of a run", locks.len(), MAX_LOCKS)?;
     let key = records::plan(&plan.digest());
     // Named by its digest, so that writing it twice is writing it once.
-    if chunked::get(&**guarded.store(), &key).await?.is_none() {
-        chunked::put(&**guarded.store(), &key, &records::encode(&**plan), Vec::new()).await?;
+    let (store, bytes) = (&**guarded.store(), records::encode(&**plan));
+    if guarded.persist(|| chunked::get(store, &key)).await?.is_none() {
+        guarded.persist(|| chunked::put(store, &key, &bytes, Vec::new())).await?;
     }
     let run = Run::new(id.clone(), plan.clone(), created).expect("the controller made its first entry");
     let head = records::run(id);
@@ -81,7 +86,7 @@ pub(super) async fn append(
     let mut batches = events.chunks(BATCH).peekable();
     while let Some(batch) = batches.next() {
         for event in batch {
-            stored.run.apply(event).expect("the engine only writes what can follow");
+            stored.run.apply(event)?;
         }
         let head = records::run(id);
         let mut txn = guarded
@@ -132,5 +137,6 @@ fn holder(seen: &OpResult) -> Option<RunId> {
 
 /// Reads one key.
 pub(super) async fn get(guarded: &Guarded, key: &str) -> Result<Option<crate::store::KeyValue>, Lost> {
-    Ok(guarded.store().range(Range::key(key)).await?.kvs.into_iter().next())
+    let reply = guarded.persist(|| guarded.store().range(Range::key(key))).await?;
+    Ok(reply.kvs.into_iter().next())
 }
