@@ -60,6 +60,8 @@ struct Town {
     /// Everything is answered well unless this is set: then requirements do not hold.
     requirement: Answer,
     votes: [Vote; 2],
+    /// What everybody thinks of `b`.
+    destination: Vote,
     live: Vec<&'static str>,
     /// A lock is held by a run that nobody knows.
     locked: bool,
@@ -73,7 +75,16 @@ impl Town {
         controller.on(Input::Loaded { runs: vec![], holds: BTreeMap::new() }, now);
         let requirement = Answer::Holds("ok".into());
         let live = vec!["b", "w"];
-        Self { controller, ms: 0, effects: vec![], requirement, votes: [Vote::Down; 2], live, locked: false }
+        Self {
+            controller,
+            ms: 0,
+            effects: vec![],
+            requirement,
+            votes: [Vote::Down; 2],
+            destination: Vote::Up,
+            live,
+            locked: false,
+        }
     }
 
     fn now(&self) -> Now {
@@ -118,6 +129,7 @@ impl Town {
     fn pass(&mut self, ms: u64) {
         for _ in 0..ms / 500 {
             self.ms += 500;
+            let destination = self.destination;
             let says = |site: &str, on_a: Vote| {
                 let opinion = |vote| Opinion {
                     vote,
@@ -127,7 +139,7 @@ impl Town {
                     good: 0,
                     failing: vec![],
                 };
-                let sites = [("a", on_a), ("b", Vote::Up), ("w", Vote::Up)];
+                let sites = [("a", on_a), ("b", destination), ("w", Vote::Up)];
                 Observation {
                     member: MemberId::new(format!("m-{site}")),
                     site: site.into(),
@@ -259,7 +271,7 @@ fn a_partition_is_refused_and_stored() {
 #[test]
 fn a_destination_that_nobody_vouches_for_is_refused_and_stored() {
     let mut town = Town::new(ACT, "w");
-    town.live = vec!["w"];
+    town.destination = Vote::Degraded;
     town.pass(60_000);
     assert_eq!((town.created().len(), town.refusals()), (0, vec![Guard::Destination]));
 }
