@@ -189,10 +189,7 @@ impl Cluster for Api {
         };
         let known = state.is_some();
         let state = state.unwrap_or_default();
-        let stories = match timeout(PATIENCE, self.live(&state)).await {
-            Ok(stories) => stories,
-            Err(_) => Vec::new(),
-        };
+        let stories = timeout(PATIENCE, self.live(&state)).await.unwrap_or_default();
         let sites = bundle.as_ref().map(|bundle| self.view(bundle, &state).sites()).unwrap_or_default();
         let (waiting, next_commands) = waiting::list(&stories, &sites, rules.as_ref(), &identity, &state);
         let since =
