@@ -185,7 +185,7 @@ fn make(digest: &Digest, files: Vec<SourceFile>) -> Result<Bundle> {
 /// repeating it under the same request name is harmless.
 pub async fn put(store: &dyn Store, bundle: &Bundle, wish: Wish<'_>) -> Result<Option<Digest>> {
     let mut error = None;
-    let mut stored = false;
+    let (key, files) = (records::bundle(&bundle.digest), encode_files(&bundle.files));
     for _ in 0..TRIES {
         let before = match read(store).await {
             Ok(before) => before,
@@ -201,10 +201,14 @@ pub async fn put(store: &dyn Store, bundle: &Bundle, wish: Wish<'_>) -> Result<O
         if wish.expected.as_ref().is_some_and(|expected| *expected != previous) {
             return Err(BundleError::Stale(previous));
         }
-        if !stored {
-            chunked::put(store, &records::bundle(&bundle.digest), &encode_files(&bundle.files), Vec::new())
-                .await?;
-            stored = true;
+        // There already if it was current before, or if only the answer to its write was lost.
+        let stored = chunked::get(store, &key).await.is_ok_and(|kept| kept.as_deref() == Some(&*files));
+        if !stored && let Err(failed) = chunked::put(store, &key, &files, Vec::new()).await {
+            if failed.is_transient() {
+                error = Some(failed.into());
+                continue;
+            }
+            return Err(failed.into());
         }
         let next = Current::after(before, bundle, &wish, previous.clone());
         let txn = Txn::new()

@@ -265,10 +265,12 @@ impl Lead {
         let (store, me) = (self.deps.store.clone(), self.deps.me.clone());
         self.beside(async move {
             let sent = clock::now().mono;
-            let (outcome, epoch) = campaign(&*store, &me, lease, &nonce).await;
-            let leader = Leader { member: me.id, site: me.site, epoch, nonce, address: me.address };
+            let (member, site, address) = (me.id, me.site, me.address);
+            let since_ms = clock::wall_ms();
+            let mut leader = Leader { member, site, epoch: Epoch(0), nonce, address, since_ms };
+            let outcome = campaign(&*store, &mut leader, lease).await;
             let campaign = match outcome {
-                Ok(Some(key_revision)) => Campaign::Won { key_revision, epoch, sent },
+                Ok(Some(key_revision)) => Campaign::Won { key_revision, epoch: leader.epoch, sent },
                 Ok(None) => Campaign::Lost,
                 Err(error) if error.is_ambiguous() => Campaign::Ambiguous,
                 Err(_) => Campaign::Lost,
@@ -406,40 +408,26 @@ async fn revoke(store: &dyn Store, lease: u64) {
 }
 
 /// One transaction: if the leader key is free and the epoch unchanged, take both.
-async fn campaign(
-    store: &dyn Store,
-    me: &Me,
-    lease: u64,
-    nonce: &str,
-) -> (Result<Option<u64>, StoreError>, Epoch) {
-    let read = match store.range(Range::key(EPOCH)).await {
-        Ok(read) => read,
-        Err(error) => return (Err(error), Epoch(0)),
-    };
+async fn campaign(store: &dyn Store, leader: &mut Leader, lease: u64) -> Result<Option<u64>, StoreError> {
+    let read = store.range(Range::key(EPOCH)).await?;
     let before = read.kvs.first();
     let read = before.map(|kv| std::str::from_utf8(&kv.value).ok()?.parse::<u64>().ok()?.checked_add(1));
     let Some(epoch) = read.unwrap_or(Some(1)).map(Epoch) else {
         // Whatever it was, it must not go back.
         let why = "the epoch is no number".to_owned();
-        return (Err(StoreError::Corrupt { at: format!("key {EPOCH:?}"), why }), Epoch(0));
+        return Err(StoreError::Corrupt { at: format!("key {EPOCH:?}"), why });
     };
+    leader.epoch = epoch;
     let unchanged = match before {
         Some(kv) => Compare::value(EPOCH, kv.value.clone()),
         None => Compare::absent(EPOCH),
     };
-    let leader = Leader {
-        member: me.id.clone(),
-        site: me.site.clone(),
-        epoch,
-        nonce: nonce.to_owned(),
-        address: me.address.clone(),
-    };
     let txn = Txn::new()
         .when(Compare::absent(LEADER))
         .when(unchanged)
-        .then(Op::put_leased(LEADER, records::encode(&leader), LeaseId(lease)))
+        .then(Op::put_leased(LEADER, records::encode(leader), LeaseId(lease)))
         .then(Op::put(EPOCH, epoch.to_string()));
-    (store.txn(txn).await.map(|reply| reply.succeeded.then_some(reply.revision)), epoch)
+    Ok(Some(store.txn(txn).await?).filter(|reply| reply.succeeded).map(|reply| reply.revision))
 }
 
 /// What the beat's transaction read.

@@ -125,6 +125,8 @@ pub struct Leader {
     pub nonce: String,
     /// Where its gRPC interface is reached.
     pub address: String,
+    /// Unix time in milliseconds at which it campaigned.
+    pub since_ms: i64,
 }
 
 /// A live member.

@@ -13,7 +13,7 @@ const SITE: &str = "a";
 
 /// What was told so far, so that only news is told.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub struct Story {
     votes: BTreeMap<String, String>,
     verdicts: BTreeMap<String, String>,
     failing: BTreeSet<String>,
@@ -23,12 +23,11 @@ pub(super) struct Story {
     began: BTreeMap<String, i128>,
 }
 
-/// Lines to be told.
-pub(super) type Lines = Vec<(Tone, String)>;
+type Lines = Vec<(Tone, String)>;
 
 impl Story {
     /// What an event has that was not told before.
-    pub(super) fn tell(&mut self, event: &Event) -> Lines {
+    pub fn tell(&mut self, event: &Event) -> Lines {
         match &event.subject {
             Some(Subject::Site(site)) => self.site(site),
             Some(Subject::Leader(leader)) => {
@@ -53,7 +52,7 @@ impl Story {
     }
 
     /// What a closer look at the site has: probes that fail now and did not before.
-    pub(super) fn probes(&mut self, site: &Site) -> Lines {
+    pub fn probes(&mut self, site: &Site) -> Lines {
         let mut lines = Vec::new();
         let mut failing = BTreeSet::new();
         for probe in &site.failing_probes {

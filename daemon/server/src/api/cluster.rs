@@ -30,12 +30,12 @@ const NEXT_LEADER: Duration = Duration::from_secs(3);
 const MAX_RUNS: usize = 50;
 
 /// Who leads.
-pub(super) fn leader(leader: &Leader, since: Option<pbjson_types::Timestamp>) -> v1::Leader {
+pub(super) fn leader(leader: &Leader) -> v1::Leader {
     v1::Leader {
         member: leader.member.to_string(),
         site: leader.site.to_string(),
         epoch: leader.epoch.0,
-        since,
+        since: wire::time(leader.since_ms),
     }
 }
 
@@ -146,7 +146,7 @@ impl Api {
             }
         };
         match timeout(NEXT_LEADER, waiting).await {
-            Ok(found) => found.map(|found| Some(leader(&found, wire::now()))),
+            Ok(found) => found.map(|found| Some(leader(&found))),
             Err(_) => Ok(None),
         }
     }
@@ -192,13 +192,10 @@ impl Cluster for Api {
         let stories = timeout(PATIENCE, self.live(&state)).await.unwrap_or_default();
         let sites = bundle.as_ref().map(|bundle| self.view(bundle, &state).sites()).unwrap_or_default();
         let (waiting, next_commands) = waiting::list(&stories, &sites, rules.as_ref(), &identity, &state);
-        let since =
-            state.judged().and_then(|_| self.heard.members().get(&state.leader.as_ref()?.member).cloned());
-        let since = since.and_then(|trace| wire::time(trace.since_ms));
         Ok(Response::new(ClusterStatus {
             member: self.deps.me.id.to_string(),
             member_site: self.deps.me.site.to_string(),
-            leader: state.leader.as_ref().map(|found| leader(found, since)),
+            leader: state.leader.as_ref().map(leader),
             members: if known { self.members(&state, rules.as_ref()) } else { Vec::new() },
             store: Some(store),
             bundle_digest: bundle.as_ref().map(|b| b.digest.as_str().to_owned()).unwrap_or_default(),
@@ -238,7 +235,7 @@ impl Cluster for Api {
         let epoch = state.leader.as_ref().map_or(0, |leader| leader.epoch.0);
         if self.known(&wish).await?.is_some() {
             self.ask(&wish, Ask::StepDown { reason }, Vec::new()).await?;
-            let now = state.leader.as_ref().map(|found| leader(found, None));
+            let now = state.leader.as_ref().map(leader);
             return Ok(Response::new(StepDownResponse { leader: now }));
         }
         let Some(found) = &state.leader else {

@@ -6,13 +6,15 @@ use super::super::state::{State, all};
 use super::super::{Api, bundles, cluster, refuse, wire};
 use crate::bundles as kept;
 use crate::records::{
-    self, BUNDLE, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, REFUSALS, RUNS,
+    self, BUNDLE, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, REFUSALS,
+    RUNS,
 };
 use crate::store::{KeyValue, Revision, Store, WatchBatch, WatchEvent};
 use standfast_core::controller::Refused;
 use standfast_core::ids::{MemberId, RunId};
 use standfast_core::journal;
 use standfast_core::run::State as RunState;
+use standfast_core::vote::Observation;
 use standfast_proto::v1::event::Subject;
 use standfast_proto::v1::{self, EventKind};
 use std::collections::{BTreeMap, VecDeque};
@@ -73,7 +75,7 @@ impl Teller {
         };
         let mut events = Vec::new();
         if let Some(found) = &self.state.leader {
-            events.push(event(at, None, Subject::Leader(cluster::leader(found, None))));
+            events.push(event(at, None, Subject::Leader(cluster::leader(found))));
         }
         events.extend(self.state.members.keys().map(|id| self.member(id, at)));
         for kv in range(BUNDLE).await?.iter().filter(|kv| kv.key == BUNDLE) {
@@ -116,7 +118,7 @@ impl Teller {
             sites |= self.learn(key, kv).map_err(refuse::internal)?;
             match (key, kv) {
                 (LEADER, _) => {
-                    let found = self.state.leader.as_ref().map(|found| cluster::leader(found, wire::now()));
+                    let found = self.state.leader.as_ref().map(cluster::leader);
                     events.push(event(at, None, Subject::Leader(found.unwrap_or_default())));
                 }
                 (BUNDLE, Some(kv)) => events.extend(self.bundle(kv)),
@@ -163,6 +165,11 @@ impl Teller {
                         None => drop(self.state.members.remove(name)),
                     }
                 } else {
+                    if let Some(kv) = kv.filter(|_| key.starts_with(OBSERVATIONS)) {
+                        let seen: Observation = records::decode(kv)?;
+                        self.state.observations.insert(seen.member.clone(), seen);
+                    }
+                    // What is made of observations comes with the next judgement.
                     return Ok(false);
                 }
             }
@@ -215,7 +222,8 @@ impl Teller {
         let next = |story: &Story| story.run.sequence + 1 == entry.sequence;
         let known = self.stories.get_mut(&run).and_then(|(story, ahead)| {
             ahead.retain(|told| told.sequence >= entry.sequence);
-            let told = ahead.pop_front_if(|told| told.sequence == entry.sequence).map(Ok);
+            let told = ahead.front().is_some_and(|told| told.sequence == entry.sequence);
+            let told = if told { ahead.pop_front().map(Ok) } else { None };
             told.or_else(|| next(story).then(|| story.tell(&entry, kv.mod_revision)))
         });
         let told = match known {

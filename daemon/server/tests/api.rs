@@ -1,0 +1,19 @@
+//! The interface of a member, over gRPC, on a store in memory, with the real leadership and
+//! observer behind it.
+
+#[expect(dead_code, reason = "shared with the tests of the command line")]
+#[path = "cli/console.rs"]
+mod console;
+
+mod api {
+    pub(crate) mod fixture;
+
+    mod alone;
+    mod bundles;
+    mod dry_run;
+    mod events;
+    mod forgetful;
+    mod runs;
+    mod seen;
+    mod watching;
+}

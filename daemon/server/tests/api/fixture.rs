@@ -1,0 +1,271 @@
+//! Members that answer, observe and lead, on a store that they share.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use standfast::api;
+use standfast::bundles;
+use standfast::condition::Env;
+use standfast::lead::{self, Me};
+use standfast::metrics::Metrics;
+use standfast::observer;
+use standfast::secrets::Secrets;
+use standfast::store::{EmbeddedStore, Store};
+use standfast::tls::Tls;
+use standfast_proto::v1::bundles_client::BundlesClient;
+use standfast_proto::v1::runs_client::RunsClient;
+use standfast_proto::v1::*;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// How long anything may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A member. Dropped, it is gone like a process that is killed.
+pub(crate) struct Daemon {
+    pub(crate) address: SocketAddr,
+    /// Ends its interface as a shutdown does.
+    pub(crate) stop: CancellationToken,
+    store: Arc<dyn Store>,
+    me: Me,
+    bundle: watch::Receiver<Option<Arc<standfast_core::bundle::Bundle>>>,
+    env: Env,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    _cache: tempfile::TempDir,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// A store in memory.
+pub(crate) async fn store() -> Arc<dyn Store> {
+    Arc::new(EmbeddedStore::in_memory().await.unwrap())
+}
+
+impl Daemon {
+    /// A member that answers.
+    pub(crate) async fn answers(name: &str, site: &str, store: &Arc<dyn Store>) -> Self {
+        Self::with_tls(name, site, store, None).await
+    }
+
+    pub(crate) async fn with_tls(name: &str, site: &str, store: &Arc<dyn Store>, tls: Option<Tls>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let me = Me {
+            id: name.into(),
+            site: site.into(),
+            boot_id: format!("{name}-boot"),
+            address: address.to_string(),
+        };
+        let env = Env::new(Secrets::new("."), None).unwrap();
+        let (stop, cache) = (CancellationToken::new(), tempfile::tempdir().unwrap());
+        let (sender, bundle) = watch::channel(None);
+        let follow = bundles::follow(store.clone(), cache.path().join("cache"), sender, stop.clone());
+        let deps = api::Deps {
+            me: me.clone(),
+            store: store.clone(),
+            bundle: bundle.clone(),
+            env: env.clone(),
+            stop: stop.clone(),
+        };
+        let serve = async move { api::serve(deps, listener, tls.as_ref()).await.unwrap() };
+        let tasks = vec![tokio::spawn(follow), tokio::spawn(serve)];
+        Self { address, stop, store: store.clone(), me, bundle, env, tasks, _cache: cache }
+    }
+
+    /// It observes too, so it has a lease.
+    pub(crate) fn observing(mut self) -> Self {
+        let deps = observer::Deps {
+            me: self.me.clone(),
+            store: self.store.clone(),
+            env: self.env.clone(),
+            metrics: Metrics::new(),
+            at_once: Arc::new(Semaphore::new(16)),
+            confirmed: watch::channel(None).0,
+            reaches: watch::channel(true).0,
+        };
+        self.tasks.push(tokio::spawn(observer::run(deps, self.bundle.clone(), self.stop.clone())));
+        self
+    }
+
+    /// It leads too, once there is a bundle and nobody else does.
+    pub(crate) fn leading(mut self) -> Self {
+        let deps = lead::Deps {
+            me: self.me.clone(),
+            store: self.store.clone(),
+            bundle: self.bundle.clone(),
+            env: self.env.clone(),
+            metrics: Metrics::new(),
+            reaches: watch::channel(true).1,
+            leads: watch::channel(false).0,
+            drain: Duration::from_secs(5),
+        };
+        self.tasks.push(tokio::spawn(lead::run(deps, CancellationToken::new())));
+        self
+    }
+
+    pub(crate) async fn channel(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    pub(crate) async fn runs(&self) -> RunsClient<Channel> {
+        RunsClient::new(self.channel().await)
+    }
+
+    /// Makes `files` the bundle, and waits until this member works by it.
+    pub(crate) async fn apply(&mut self, files: &[(&str, String)]) -> String {
+        let request = ApplyBundleRequest {
+            files: bundle_files(files),
+            request_id: "apply".into(),
+            ..ApplyBundleRequest::default()
+        };
+        let mut client = BundlesClient::new(self.channel().await);
+        let digest = client.apply_bundle(request).await.unwrap().into_inner().digest;
+        self.knows(&digest).await;
+        digest
+    }
+
+    /// Waits until this member works by a bundle.
+    pub(crate) async fn knows(&mut self, digest: &str) {
+        let known =
+            self.bundle.wait_for(|bundle| bundle.as_ref().is_some_and(|b| b.digest.as_str() == digest));
+        tokio::time::timeout(PATIENCE, known).await.expect("it follows the bundle").unwrap();
+    }
+}
+
+pub(crate) fn bundle_files(files: &[(&str, String)]) -> Vec<BundleFile> {
+    files.iter().map(|(name, text)| BundleFile { name: (*name).into(), text: text.clone() }).collect()
+}
+
+/// A fleet of three sites whose only tool listens on `port`, and playbooks of these steps.
+pub(crate) fn fleet(port: u16) -> String {
+    format!(
+        "api: standfast/v1
+fleet: test
+sites:
+  a: {{role: active, networks: [10.1.0.0/16], domains: [a.example.net], power: grid-1}}
+  b: {{role: standby, networks: [10.2.0.0/16], domains: [b.example.net], power: grid-2}}
+  w: {{role: witness, networks: [10.3.0.0/16], domains: [w.example.net], power: grid-3}}
+timing: {{profile: fast}}
+canaries: none
+automation: advise
+roles: {{commander: [local], chief: [kim]}}
+probes:
+  a: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{endpoint: tool}}}}]
+  b: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{endpoint: tool}}}}]
+services:
+  shop: {{tier: 1, owner: team, objectives: {{rto: 10m, rpo: 5s}}, runs_in: {{a: active, b: standby}}}}
+resources:
+  tool: {{endpoint: {{a: \"http://127.0.0.1:{port}\", b: \"http://127.0.0.1:{port}\"}}}}
+on_loss:
+  - {{site: a, run: shop, to: b}}
+"
+    )
+}
+
+pub(crate) fn playbook(name: &str, rest: &str) -> String {
+    format!(
+        "api: standfast/v1
+playbook: {name}
+title: Move the shop
+services: [shop]
+modes: [emergency, drill]
+{rest}"
+    )
+}
+
+/// Asks a person, then waits for the tool.
+pub(crate) const ASKS: &str = "steps:
+  - id: word
+    approval.ask: {role: commander, message: \"is a really gone?\"}
+    timeout: 1m
+  - id: tool
+    wait.until: {all: [{tcp.connect: {endpoint: tool, at: $to}}]}
+    timeout: 20s
+";
+
+/// The shop asks a person; `waits` only waits for the tool.
+pub(crate) fn files(port: u16) -> Vec<(&'static str, String)> {
+    let waits = "steps:
+  - id: tool
+    wait.until: {all: [{tcp.connect: {endpoint: tool, at: $to}}]}
+    timeout: 20s
+";
+    vec![
+        ("fleet.yaml", fleet(port)),
+        ("shop.yaml", playbook("shop", ASKS)),
+        ("waits.yaml", playbook("waits", waits)),
+    ]
+}
+
+/// One member that leads, with the shop applied, and the tool.
+pub(crate) async fn led() -> (Arc<dyn Store>, Daemon, TcpListener) {
+    let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = store().await;
+    let mut member = Daemon::answers("w1", "w", &store).await.observing().leading();
+    member.apply(&files(tool.local_addr().unwrap().port())).await;
+    (store, member, tool)
+}
+
+/// A drill of `playbook` from a to b.
+pub(crate) fn drill(playbook: &str, request_id: &str) -> CreateRunRequest {
+    CreateRunRequest {
+        playbook: playbook.into(),
+        from: "a".into(),
+        to: "b".into(),
+        mode: Mode::Drill.into(),
+        inputs: BTreeMap::new(),
+        reason: "a test".into(),
+        request_id: request_id.into(),
+        ..CreateRunRequest::default()
+    }
+}
+
+/// What a run of `request` is.
+pub(crate) async fn start(member: &Daemon, request: CreateRunRequest) -> Run {
+    let answer = member.runs().await.create_run(request).await.unwrap().into_inner();
+    answer.run.expect("somebody leads")
+}
+
+pub(crate) async fn get(member: &Daemon, id: &str) -> Run {
+    member.runs().await.get_run(GetRunRequest { id: id.into() }).await.unwrap().into_inner()
+}
+
+/// Waits until a run is as wanted.
+pub(crate) async fn until(member: &Daemon, id: &str, wanted: impl Fn(&Run) -> bool) -> Run {
+    let looking = async {
+        loop {
+            let run = get(member, id).await;
+            if wanted(&run) {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.expect("the run comes that far")
+}
+
+/// The code and the reason of a refusal.
+pub(crate) fn why<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, String) {
+    let status = result.expect_err("it is refused");
+    let info = status.get_details_error_info().unwrap_or_else(|| panic!("no details: {status:?}"));
+    assert_eq!(info.domain, "standfast");
+    assert!(!status.message().is_empty());
+    (status.code(), info.reason)
+}
+
+/// What a refusal is about.
+pub(crate) fn about<T: std::fmt::Debug>(result: &Result<T, Status>, key: &str) -> String {
+    let status = result.as_ref().expect_err("it is refused");
+    status.get_details_error_info().expect("details").metadata.get(key).cloned().unwrap_or_default()
+}
