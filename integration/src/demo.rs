@@ -1,12 +1,12 @@
 //! The demonstration: a site burns, a playbook moves it.
 //!
 //! [`play`] starts everything, lets site a die, tells what happens while it happens, and
-//! measures: [`screen`] is where it is told, [`story`] turns events into lines, `watch` waits
+//! measures: [`screen`] is where it is told, `story` turns events into lines, `watch` waits
 //! for them, [`figures`] turns what was seen into the table and the verdict.
 
 pub mod figures;
 pub mod screen;
-pub mod story;
+mod story;
 mod watch;
 
 use std::path::PathBuf;

@@ -337,6 +337,9 @@ fn a_fence_is_proven_or_somebody_gives_their_word() {
     bench.command(Command::Skip { step: "fence".into(), reason: reason() }, "kim", &["commander"]);
     bench.settle(&mut world);
     assert_eq!(bench.refused.len(), 1, "a fence cannot be skipped");
+    bench.command(Command::Approve { step: Some("fence".into()), reason: reason() }, "bob", &["intern"]);
+    assert_eq!(bench.settle(&mut world), State::Blocked);
+    assert_eq!(bench.refused[1].kind, command::RefusalKind::Denied, "not everybody's word counts");
     bench.command(Command::Approve { step: Some("fence".into()), reason: reason() }, "kim", &["commander"]);
     assert_eq!(bench.settle(&mut world), State::Ended(End::Succeeded));
     bench.check_replay();

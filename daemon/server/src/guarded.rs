@@ -146,3 +146,46 @@ impl Guarded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Range;
+    use crate::store::embedded::EmbeddedStore;
+    use standfast_core::ids::Epoch;
+
+    async fn lead(store: &Arc<dyn Store>, nonce: &str) -> Guarded {
+        let leader = Leader {
+            member: "m".into(),
+            site: "a".into(),
+            epoch: Epoch(1),
+            nonce: nonce.into(),
+            address: "127.0.0.1:1".into(),
+            since_ms: 0,
+        };
+        let put = Txn::new().then(Op::delete(LEADER)).then(Op::put("other", "x"));
+        store.txn(put).await.unwrap();
+        let put = Txn::new().then(Op::put(LEADER, records::encode(&leader)));
+        let key_revision = store.txn(put).await.unwrap().revision;
+        let term = Term { epoch: Epoch(1), key_revision, nonce: nonce.into(), lease: 1 };
+        Guarded::new(store.clone(), &term, &leader, CancellationToken::new())
+    }
+
+    /// Situation: a leader was paused, another leads. Danger: the first wakes up and writes.
+    #[tokio::test]
+    async fn who_is_followed_by_another_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> =
+            Arc::new(EmbeddedStore::open(folder.path().join("store.redb")).await.unwrap());
+        let first = lead(&store, "first").await;
+        first.put(vec![Op::put("by", "first")]).await.unwrap();
+        let second = lead(&store, "second").await;
+        second.put(vec![Op::put("by", "second")]).await.unwrap();
+        assert!(matches!(first.put(vec![Op::put("by", "first")]).await, Err(Lost::Guard)));
+        // A restored store repeats a revision: the nonce still tells them apart.
+        let restored = Guarded { key_revision: second.key_revision, ..first };
+        assert!(matches!(restored.put(vec![Op::put("by", "first")]).await, Err(Lost::Guard)));
+        let by = store.range(Range::key("by")).await.unwrap();
+        assert_eq!(by.kvs[0].value, b"second");
+    }
+}

@@ -392,7 +392,11 @@ impl Run {
             self.beside(work);
         } else {
             let inputs = self.inputs.clone();
-            tokio::spawn(async move { work.await.map(|input| inputs.send(input)) });
+            tokio::spawn(async move {
+                if let Some(input) = work.await {
+                    let _ = inputs.send(input);
+                }
+            });
         }
     }
 }

@@ -98,7 +98,7 @@ fn each_guard_is_documented_with_a_function_and_a_test_that_exist() {
 fn is_test(source: &str, name: &str) -> bool {
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let at = lines.iter().position(|line| line.contains(&format!("fn {name}(")));
-    at.is_some_and(|at| at > 0 && lines[at - 1].contains("test]"))
+    at.is_some_and(|at| at > 0 && lines[at - 1].starts_with("#[") && lines[at - 1].contains("test"))
 }
 
 /// Name and help of each metric family, as the source registers them.

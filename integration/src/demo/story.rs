@@ -13,7 +13,7 @@ const SITE: &str = "a";
 
 /// What was told so far, so that only news is told.
 #[derive(Debug, Default)]
-pub struct Story {
+pub(super) struct Story {
     votes: BTreeMap<String, String>,
     verdicts: BTreeMap<String, String>,
     failing: BTreeSet<String>,
@@ -23,11 +23,12 @@ pub struct Story {
     began: BTreeMap<String, i128>,
 }
 
-type Lines = Vec<(Tone, String)>;
+/// Lines to be told.
+pub(super) type Lines = Vec<(Tone, String)>;
 
 impl Story {
     /// What an event has that was not told before.
-    pub fn tell(&mut self, event: &Event) -> Lines {
+    pub(super) fn tell(&mut self, event: &Event) -> Lines {
         match &event.subject {
             Some(Subject::Site(site)) => self.site(site),
             Some(Subject::Leader(leader)) => {
@@ -52,7 +53,7 @@ impl Story {
     }
 
     /// What a closer look at the site has: probes that fail now and did not before.
-    pub fn probes(&mut self, site: &Site) -> Lines {
+    pub(super) fn probes(&mut self, site: &Site) -> Lines {
         let mut lines = Vec::new();
         let mut failing = BTreeSet::new();
         for probe in &site.failing_probes {

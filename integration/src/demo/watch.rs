@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::figures::Death;
 use super::screen::{Screen, Tone};
-use super::story::Story;
+use super::story::{Lines, Story};
 use crate::lab::api::Api;
 use crate::lab::events::{Events, News};
 use crate::lab::world::World;
@@ -101,11 +101,12 @@ fn look(mut api: Api) -> mpsc::Receiver<Site> {
 /// Lines that are not told yet.
 #[derive(Default)]
 struct Later {
-    lines: Vec<(Duration, Instant, Vec<(Tone, String)>)>,
+    /// When it happened, when it came, and its lines.
+    lines: Vec<(Duration, Instant, Lines)>,
 }
 
 impl Later {
-    fn put(&mut self, when: Duration, lines: Vec<(Tone, String)>) {
+    fn put(&mut self, when: Duration, lines: Lines) {
         self.lines.push((when, Instant::now(), lines));
     }
 

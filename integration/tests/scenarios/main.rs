@@ -17,6 +17,7 @@ use std::future::Future;
 
 use standfast_integration::lab::bundle::Bundle;
 use standfast_integration::lab::cluster::Kind;
+use standfast_integration::lab::events::Recorder;
 use standfast_integration::lab::world::{Setup, World};
 use standfast_integration::parts::Result;
 use standfast_integration::parts::scratch::Scratch;
@@ -71,8 +72,10 @@ async fn a_run_goes_on_though_its_leaders_die_one_after_the_other() -> Outcome {
     let door = takeover::door()?;
     let setup = Setup::new(Kind::Etcd).led_from("a").edited(move |bundle| takeover::edit(bundle, door));
     within(setup, async |mut world| {
+        // What happens is heard from the beginning, whoever dies meanwhile.
+        let recorder = Recorder::start(world.cluster.api()?);
         let run = both_leaders::play(&mut world).await?;
-        takeover::play(&mut world, &run, door).await
+        takeover::play(&mut world, &run, door, &recorder).await
     })
     .await
 }

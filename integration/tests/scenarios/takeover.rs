@@ -45,9 +45,8 @@ pub(crate) fn edit(bundle: &mut Bundle, door: SocketAddr) -> Result<()> {
     )
 }
 
-pub(crate) async fn play(world: &mut World, run: &str, door: SocketAddr) -> Outcome {
+pub(crate) async fn play(world: &mut World, run: &str, door: SocketAddr, recorder: &Recorder) -> Outcome {
     let mut api = world.cluster.api()?;
-    let recorder = Recorder::start(api.another()?);
     let is = |step: &'static str, state: StepState| {
         move |run: &standfast_proto::v1::Run| run.steps.iter().any(|s| s.id == step && s.state() == state)
     };
