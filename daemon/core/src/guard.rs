@@ -213,8 +213,11 @@ fn confirm(facts: &Facts<'_>) -> Result<String, String> {
     let confirm = entry.map_or(facts.rules.timing.confirm, |entry| entry.confirm);
     let down: Vec<&str> =
         finding.votes.iter().filter(|vote| vote.vote == Vote::Down).map(|vote| vote.voter.as_str()).collect();
-    let who =
-        if down.is_empty() { "nobody says DOWN".into() } else { format!("{} says DOWN", down.join(" and ")) };
+    let who = match down.as_slice() {
+        [] => "nobody says DOWN".into(),
+        [one] => format!("{one} says DOWN"),
+        several => format!("{} say DOWN", several.join(" and ")),
+    };
     if down.len() < finding.needed {
         return Err(format!("{who}; {} of {} sites are needed", finding.needed, finding.votes.len()));
     }
@@ -250,7 +253,7 @@ fn hold_down(facts: &Facts<'_>) -> Result<String, String> {
     match &facts.hold {
         None => Ok("no hold-down".into()),
         Some((site, left)) => Err(format!(
-            "{site} is held down for {left} after the last run; to end it: standfast site ack {site}"
+            "{site} is held down for {left} after the last run; to end it: standfast site ack {site} --reason ..."
         )),
     }
 }
