@@ -3,7 +3,7 @@
 //! `apply` is the one transition function, live, after a takeover, in a replay and in a
 //! simulation. An event that does not fit is an error here, and a lost compare in the store.
 
-use crate::action::{Action, FailureKind};
+use crate::action::Action;
 use crate::ids::{Digest, Epoch, Identity, RunId, StepId};
 use crate::journal::{Block, Body, End, Event, Override, Trigger, VERSION};
 use crate::plan::{OnFailure, Plan};
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+
+mod legal;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -468,79 +470,5 @@ impl Run {
             }
             self.move_step(at, before, after);
         }
-    }
-
-    fn check(&self, event: &Event) -> Result<(), String> {
-        if event.version != VERSION {
-            return Err(format!("version {} is not read by this member", event.version));
-        }
-        if event.sequence != self.sequence + 1 {
-            return Err(format!("after {} comes {}", self.sequence, self.sequence + 1));
-        }
-        if event.epoch < self.epoch {
-            return Err(format!("epoch {} is over, {} has begun", event.epoch, self.epoch));
-        }
-        if event.epoch > self.epoch && !matches!(event.body, Body::TookOver) {
-            return Err(format!("epoch {} has not taken the run over", event.epoch));
-        }
-        if let Some(end) = self.ended {
-            return Err(format!("the run has ended: {end}"));
-        }
-        let fits = match &event.body {
-            Body::Created { .. } => false,
-            Body::Approved { .. } => self.proposed,
-            Body::RequirementsMet { .. } => !self.cleared && !self.proposed,
-            Body::Waived { requirement, .. } => *requirement < self.plan.require.len() && !self.cleared,
-            Body::Paused { .. } => !self.paused && !self.proposed,
-            Body::Resumed { .. } => self.paused,
-            Body::Ended { end: End::Succeeded | End::Partial, .. } => self.open == 0 && self.cleared,
-            Body::Ended { end: End::Cancelled, .. } => self.proposed,
-            Body::Blocked(Block { step: Some(step), .. }) => self.index.contains_key(step),
-            Body::Blocked(Block { step: None, .. }) | Body::Retried { step: None, .. } => !self.cleared,
-            Body::TookOver | Body::AbortAsked { .. } | Body::Ended { .. } => true,
-            Body::StepStarted { step, .. }
-            | Body::StepActed { step, .. }
-            | Body::StepSucceeded { step, .. }
-            | Body::StepAlreadyDone { step, .. }
-            | Body::AttemptFailed { step, .. }
-            | Body::StepFailed { step, .. }
-            | Body::StepSkipped { step, .. }
-            | Body::Retried { step: Some(step), .. }
-            | Body::ApprovalGiven { step, .. } => return self.check_step(step, &event.body),
-        };
-        if fits { Ok(()) } else { Err(format!("not while the run is {}", self.state())) }
-    }
-
-    fn check_step(&self, step: &StepId, body: &Body) -> Result<(), String> {
-        use StepState::{Failed, Pending, Started, Unknown, Verifying};
-        let at = self.step_index(step).ok_or_else(|| format!("the plan has no step {step}"))?;
-        let record = &self.steps[at];
-        let due = self.cleared && self.unmet[at] == 0;
-        let fits = match body {
-            Body::StepStarted { attempt, .. } => {
-                due && record.state == Pending && *attempt == record.attempt + 1
-            }
-            Body::StepActed { .. } => matches!(record.state, Started | Unknown),
-            // A person's word may settle a step that failed.
-            Body::StepSucceeded { .. } => matches!(record.state, Started | Verifying | Failed),
-            Body::StepAlreadyDone { .. } => due && record.state == Pending,
-            Body::AttemptFailed { attempt, .. } => match record.state {
-                Pending => due && *attempt == record.attempt + 1,
-                Started | Verifying => *attempt == record.attempt,
-                _ => false,
-            },
-            Body::StepFailed { failure, .. } => match record.state {
-                Pending => due,
-                // Also when a person has meanwhile retried a step that it needs.
-                Started | Verifying => true,
-                Unknown => failure.kind == FailureKind::Ambiguous,
-                _ => false,
-            },
-            Body::StepSkipped { .. } => matches!(record.state, Pending | Started | Unknown | Failed),
-            Body::Retried { .. } => matches!(record.state, Pending | Unknown | Failed),
-            Body::ApprovalGiven { .. } => record.state == Started,
-            _ => false,
-        };
-        if fits { Ok(()) } else { Err(format!("step {step} is {}", record.state)) }
     }
 }
