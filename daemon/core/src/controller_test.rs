@@ -3,9 +3,13 @@
 use super::*;
 use crate::action::Inspection;
 use crate::check::Answer;
-use crate::journal::{End, Evidence};
+use crate::engine::Command;
+use crate::guard;
+use crate::journal::{End, Evidence, Override};
+use crate::plan::{Mode, Request};
 use crate::source::SourceFile;
-use crate::vote::{Observation, Opinion};
+use crate::verdict::{Snapshot, Verdict};
+use crate::vote::{Observation, Opinion, Vote};
 
 const PLAYBOOK: &str = "api: standfast/v1
 playbook: shop

@@ -1,0 +1,192 @@
+//! What is said to the controller, and what it says.
+
+use crate::bundle::Bundle;
+use crate::engine::{self, Command, Refusal};
+use crate::guard::{Guard, Ruling};
+use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
+use crate::journal::{Event, Override};
+use crate::plan::{Plan, Request};
+use crate::run::Run;
+use crate::time::{Mono, Span};
+use crate::verdict::{Finding, Snapshot};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a person may ask of the leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub enum Ask {
+    /// Start a run. Bypasses detection and hold-down, never a lock.
+    Start {
+        /// What is to be run.
+        request: Request,
+        /// Why.
+        reason: String,
+        /// What the person takes upon themselves, by name.
+        overrides: Vec<Override>,
+        /// The plan that the person has seen, if they insist on it.
+        plan: Option<Digest>,
+    },
+    /// Something for a run.
+    Run {
+        /// Which.
+        run: RunId,
+        /// What.
+        command: Command,
+    },
+    /// End the hold-down of a site.
+    Acknowledge {
+        /// Which.
+        site: SiteId,
+        /// Why.
+        reason: String,
+    },
+    /// Hand the leadership over.
+    StepDown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is reported to the controller.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The state found in the store at the begin of the term.
+    Loaded {
+        /// Runs that have not ended.
+        runs: Vec<Run>,
+        /// Hold-downs and what is left of them.
+        holds: BTreeMap<SiteId, Span>,
+    },
+    /// The current bundle.
+    Bundle(Arc<Bundle>),
+    /// A confirmed read.
+    Snapshot {
+        /// What was read.
+        snapshot: Snapshot,
+        /// When it was asked for, on our clock.
+        sent: Mono,
+    },
+    /// Time passes.
+    Tick,
+    /// A person asks.
+    Asked {
+        /// Answered exactly once.
+        request: String,
+        /// The name in the certificate.
+        by: Identity,
+        /// What.
+        ask: Ask,
+    },
+    /// The run of `Create` is durable.
+    Created,
+    /// It is not: a lock was taken.
+    NotCreated {
+        /// By which run, if that is known.
+        holder: Option<RunId>,
+    },
+    /// The store will never take it: too large, say.
+    Impossible {
+        /// What it said.
+        why: String,
+    },
+    /// Something for a run.
+    Run(RunId, engine::Input),
+}
+
+/// What the daemon has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make a run durable, all or nothing: its plan, its first entry, its locks.
+    Create(Box<Creation>),
+    /// Make entries of a run durable.
+    Append {
+        /// Which run.
+        run: RunId,
+        /// The entries.
+        events: Vec<Event>,
+        /// Requests that are thereby done.
+        answers: Vec<String>,
+        /// What is released with the last entry.
+        ending: Option<Ending>,
+    },
+    /// An effect of a run that is not an append.
+    Run(RunId, engine::Effect),
+    /// Answer a request.
+    Answer {
+        /// Which.
+        request: String,
+        /// The run it concerns, or why not.
+        answer: Result<Option<RunId>, Refusal>,
+    },
+    /// Store that a failover was refused.
+    Refused(Box<Refused>),
+    /// Store what is left of every hold-down.
+    Holds(BTreeMap<SiteId, Span>),
+    /// Give the leadership up.
+    HandOver,
+}
+
+/// A run to be created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// Its name.
+    pub run: RunId,
+    /// What it executes.
+    pub plan: Arc<Plan>,
+    /// Its first entry.
+    pub created: Event,
+    /// What it locks: `site/NAME` and `service/NAME`.
+    pub locks: Vec<String>,
+    /// The request that asked for it.
+    pub request: Option<String>,
+}
+
+/// What goes with the last entry of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Locks to be released.
+    pub locks: Vec<String>,
+    /// What is left of every hold-down then, those that begin included.
+    pub holds: BTreeMap<SiteId, Span>,
+}
+
+/// A failover that was not begun, with everything that was known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The site.
+    pub site: SiteId,
+    /// Unix time in milliseconds.
+    pub wall_ms: i64,
+    /// The guard that refused.
+    pub guard: Guard,
+    /// Its words.
+    pub reason: String,
+    /// The evidence.
+    pub finding: Finding,
+}
+
+/// What the leader thinks of a site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The verdict with its evidence.
+    pub finding: Finding,
+    /// What every guard says of a failover from here now; empty if `on_loss` is silent.
+    pub rulings: Vec<Ruling>,
+}
+
+/// What the leader thinks, published with every beat.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// Under which term.
+    pub epoch: Epoch,
+    /// By whom.
+    pub member: MemberId,
+    /// Unix time in milliseconds.
+    pub wall_ms: i64,
+    /// By site, in order.
+    pub sites: Vec<Judged>,
+    /// What is left of the hold-downs.
+    pub holds: BTreeMap<SiteId, Span>,
+}
