@@ -17,10 +17,12 @@
 #   4. write one wrapper for each program, which finds its libraries, and put them on PATH
 #
 # Settings:
-#   STANDFAST_PARTS         the cache folder. Otherwise /var/cache/standfast for root (whose
-#                           PostgreSQL runs as `nobody`, who may not look into /root), and
-#                           standfast in $XDG_CACHE_HOME or ~/.cache for others
-#   STANDFAST_OWN_PARTS=1   use nothing that the system has, fetch everything
+#   PARTS_FOLDER  the cache folder. Otherwise /var/cache/standfast for root (whose PostgreSQL
+#                 runs as `nobody`, who may not look into /root), and standfast in
+#                 $XDG_CACHE_HOME or ~/.cache for others
+#   PARTS_OWN=1   use nothing that the system has, fetch everything
+#
+# They do not begin with STANDFAST_: that would make them settings of the daemon.
 #
 # Exit codes: 0 ready; 1 fetching failed; 2 this system cannot fetch: put programs on PATH.
 set -euo pipefail
@@ -43,7 +45,7 @@ protoc        protobuf-compiler
 timestamp.proto libprotobuf-dev
 standfast-python python3-grpcio
 '
-own=${STANDFAST_OWN_PARTS:-}
+own=${PARTS_OWN:-}
 dpkg_status=/var/lib/dpkg/status
 system_lists=/var/lib/apt/lists
 apparmor=/etc/apparmor.d
@@ -52,13 +54,13 @@ say() { echo "parts: $*" >&2; }
 die() { local code=$1; shift; say "$@"; exit "$code"; }
 
 cache_folder() {
-    if [ -n "${STANDFAST_PARTS:-}" ]; then echo "$STANDFAST_PARTS"
+    if [ -n "${PARTS_FOLDER:-}" ]; then echo "$PARTS_FOLDER"
     elif [ "$(id -u)" = 0 ]; then echo /var/cache/standfast
-    else echo "${XDG_CACHE_HOME:-${HOME:?is not set: set STANDFAST_PARTS to a cache folder}/.cache}/standfast"
+    else echo "${XDG_CACHE_HOME:-${HOME:?is not set: set PARTS_FOLDER to a cache folder}/.cache}/standfast"
     fi
 }
 
-# Only a folder that we made is removed, whatever STANDFAST_PARTS says.
+# Only a folder that we made is removed, whatever PARTS_FOLDER says.
 clean() {
     local folder; folder=$(cache_folder)
     [ -e "$folder" ] || return 0
@@ -290,7 +292,7 @@ write_env() { # tree, or nothing
 check_others_may_enter() {
     [ "$(id -u)" = 0 ] || return 0
     setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$cache" ||
-        die 2 "PostgreSQL runs as nobody, who may not enter $cache: set STANDFAST_PARTS to another folder"
+        die 2 "PostgreSQL runs as nobody, who may not enter $cache: set PARTS_FOLDER to another folder"
 }
 
 main() {
@@ -304,7 +306,7 @@ main() {
     fi
     script=$(realpath "$0")
     cache=$(cache_folder)
-    mkdir -p "$cache" || die 2 "cannot make the cache folder: set STANDFAST_PARTS to another"
+    mkdir -p "$cache" || die 2 "cannot make the cache folder: set PARTS_FOLDER to another"
     cache=$(cd "$cache" && pwd -P)
     cd "$cache"
     touch .standfast-parts
