@@ -4,102 +4,22 @@
 //! entry that announces it is durable: `Append` is answered with `Appended`, and only that
 //! moves the state. Entries that come up while one is being written share the next write.
 
-use crate::action::{Action, Failure, FailureKind, FenceProof, Inspection};
+use crate::action::{Action, Failure, FailureKind, Inspection};
 use crate::check::{Answer, Check};
 use crate::ids::{Epoch, Identity, MemberId, StepId};
 use crate::journal::{Block, BlockKind, Body, End, Event, Evidence, VERSION};
-use crate::plan::{OnFailure, Step, Unreachable};
+use crate::plan::{OnFailure, Step};
 use crate::run::{Run, State, StepState};
-use crate::time::{Mono, Now, Span};
+use crate::time::{Mono, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub mod command;
+mod failure;
+mod message;
 
 pub use command::{Command, Refusal};
-
-/// What is reported to a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Time passes, or the run is to be begun.
-    Tick,
-    /// The entries of the last `Append` are durable.
-    Appended,
-    /// The required conditions were asked, in plan order.
-    Required(Vec<Answer>),
-    /// A step was inspected.
-    Inspected {
-        /// Its place in the plan.
-        step: usize,
-        /// What was found.
-        found: Inspection,
-    },
-    /// An act is over.
-    Acted {
-        /// Its place in the plan.
-        step: usize,
-        /// What it saw, or how it failed.
-        result: Result<String, Failure>,
-    },
-    /// A verification is over: the last round of answers.
-    Verified {
-        /// Its place in the plan.
-        step: usize,
-        /// Each condition and its last answer.
-        evidence: Vec<Evidence>,
-    },
-    /// A person asks for something.
-    Command {
-        /// Answered exactly once.
-        request: String,
-        /// The name in the certificate.
-        by: Identity,
-        /// The roles of that name.
-        roles: BTreeSet<String>,
-        /// What.
-        command: Command,
-    },
-    /// The evidence that a proposed run rests on is gone.
-    Withdrawn(String),
-}
-
-/// What the daemon has to do for a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Make entries durable, and with them the answers of the requests they carry out.
-    Append {
-        /// The entries.
-        events: Vec<Event>,
-        /// Requests that are thereby done.
-        answers: Vec<String>,
-    },
-    /// Ask all required conditions once.
-    Require,
-    /// Ask whether there is anything to do.
-    Inspect {
-        /// Its place in the plan.
-        step: usize,
-    },
-    /// Do it.
-    Act {
-        /// Its place in the plan.
-        step: usize,
-        /// From 1.
-        attempt: u32,
-    },
-    /// Ask the step's conditions until all hold, or until its deadline.
-    Verify {
-        /// Its place in the plan.
-        step: usize,
-    },
-    /// Refuse a request.
-    Refuse {
-        /// Which.
-        request: String,
-        /// Why.
-        refusal: Refusal,
-    },
-}
+pub use message::{Effect, Input};
 
 /// What is under way for a step. Never journaled: a new leader begins with an inspection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -398,47 +318,6 @@ impl Engine {
         }
     }
 
-    /// An attempt failed: leave it out, try again, or give up as the playbook says.
-    fn failed(&mut self, at: usize, failure: Failure) {
-        self.flights.insert(at, Flight::Journaling);
-        let (spec, record) = (&self.run.plan.steps[at], &self.run.steps[at]);
-        let step = spec.id.clone();
-        if failure.kind == FailureKind::Unreachable && spec.unreachable == Unreachable::Skip {
-            self.queue.push(Body::StepSkipped {
-                step,
-                why: format!("unreachable: {}", failure.message),
-                by: None,
-            });
-            return;
-        }
-        // An inspection that failed has not counted as an attempt yet.
-        let attempt = record.attempt + u32::from(record.state == StepState::Pending);
-        let untouched = failure.kind == FailureKind::Unreachable;
-        let again = untouched || (spec.action.idempotent() && failure.kind != FailureKind::Refused);
-        if again && attempt < spec.attempts {
-            let retry_in = backoff(&self.run, spec, attempt);
-            self.queue.push(Body::AttemptFailed { step, attempt, failure, retry_in });
-            return;
-        }
-        if let (Action::FenceProve { any_of, .. }, Some(waiver)) =
-            (&spec.action, self.run.overridden("fence"))
-            && any_of.iter().any(|proof| matches!(proof, FenceProof::OperatorWord { .. }))
-        {
-            let by = self.run.trigger.identity();
-            let answer =
-                Answer::Holds(format!("on the word of {by}: {} ({})", waiver.reason, failure.message));
-            let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
-            self.queue.push(Body::StepFailed { step: step.clone(), failure });
-            self.queue.push(Body::StepSucceeded { step, evidence });
-            return;
-        }
-        let (on_failure, why) = (spec.on_failure, failure.message.clone());
-        self.queue.push(Body::StepFailed { step: step.clone(), failure });
-        if on_failure == OnFailure::Pause {
-            self.queue.push(Body::Blocked(Block { step: Some(step), kind: BlockKind::Attempts, why }));
-        }
-    }
-
     /// Starts whatever may start now.
     fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) {
         while !self.busy() {
@@ -557,23 +436,6 @@ pub fn rule(check: &Check) -> &'static str {
         Check::TcpConnect { .. } => "tcp.connect",
         Check::DnsAnswers { .. } => "dns.answers",
     }
-}
-
-/// Doubles with each attempt, at most a minute, within 20 % of jitter drawn from the run's name
-/// so that a replay waits as long.
-fn backoff(run: &Run, step: &Step, attempt: u32) -> Span {
-    let base = step
-        .backoff
-        .as_ms()
-        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
-        .min(60_000.max(step.backoff.as_ms()));
-    let seed = crate::ids::Digest::of([
-        run.id.as_str().as_bytes(),
-        step.id.as_str().as_bytes(),
-        &attempt.to_be_bytes(),
-    ]);
-    let draw = u64::from_str_radix(&seed.as_str()[..4], 16).expect("a digest is hex") % 401;
-    Span::ms(base.saturating_mul(800 + draw) / 1_000)
 }
 
 #[cfg(test)]

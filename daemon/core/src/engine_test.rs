@@ -1,10 +1,12 @@
 //! Runs driven to their end by a small world that answers as a test says.
 
 use super::*;
+use crate::action::FenceProof;
 use crate::ids::{Digest, RunId, ServiceId};
 use crate::journal::{Override, Trigger};
-use crate::plan::{Mode, Plan, Request, Require, Verify};
+use crate::plan::{Mode, Plan, Request, Require, Unreachable, Verify};
 use crate::run::StepState::*;
+use crate::time::Span;
 use proptest::prelude::*;
 use std::sync::Arc;
 

@@ -1,0 +1,66 @@
+//! An attempt failed: what then.
+
+use super::{Engine, Flight};
+use crate::action::{Action, Failure, FailureKind, FenceProof};
+use crate::check::Answer;
+use crate::ids::Digest;
+use crate::journal::{Block, BlockKind, Body, Evidence};
+use crate::plan::{OnFailure, Step, Unreachable};
+use crate::run::{Run, StepState};
+use crate::time::Span;
+
+impl Engine {
+    /// An attempt failed: leave it out, try again, or give up as the playbook says.
+    pub(super) fn failed(&mut self, at: usize, failure: Failure) {
+        self.flights.insert(at, Flight::Journaling);
+        let (spec, record) = (&self.run.plan.steps[at], &self.run.steps[at]);
+        let step = spec.id.clone();
+        if failure.kind == FailureKind::Unreachable && spec.unreachable == Unreachable::Skip {
+            self.queue.push(Body::StepSkipped {
+                step,
+                why: format!("unreachable: {}", failure.message),
+                by: None,
+            });
+            return;
+        }
+        // An inspection that failed has not counted as an attempt yet.
+        let attempt = record.attempt + u32::from(record.state == StepState::Pending);
+        let untouched = failure.kind == FailureKind::Unreachable;
+        let again = untouched || (spec.action.idempotent() && failure.kind != FailureKind::Refused);
+        if again && attempt < spec.attempts {
+            let retry_in = backoff(&self.run, spec, attempt);
+            self.queue.push(Body::AttemptFailed { step, attempt, failure, retry_in });
+            return;
+        }
+        if let (Action::FenceProve { any_of, .. }, Some(waiver)) =
+            (&spec.action, self.run.overridden("fence"))
+            && any_of.iter().any(|proof| matches!(proof, FenceProof::OperatorWord { .. }))
+        {
+            let by = self.run.trigger.identity();
+            let answer =
+                Answer::Holds(format!("on the word of {by}: {} ({})", waiver.reason, failure.message));
+            let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
+            self.queue.push(Body::StepFailed { step: step.clone(), failure });
+            self.queue.push(Body::StepSucceeded { step, evidence });
+            return;
+        }
+        let (on_failure, why) = (spec.on_failure, failure.message.clone());
+        self.queue.push(Body::StepFailed { step: step.clone(), failure });
+        if on_failure == OnFailure::Pause {
+            self.queue.push(Body::Blocked(Block { step: Some(step), kind: BlockKind::Attempts, why }));
+        }
+    }
+}
+
+/// Doubles with each attempt, at most a minute, within 20 % of jitter drawn from the run's name
+/// so that a replay waits as long.
+fn backoff(run: &Run, step: &Step, attempt: u32) -> Span {
+    let base = step
+        .backoff
+        .as_ms()
+        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
+        .min(60_000.max(step.backoff.as_ms()));
+    let seed = Digest::of([run.id.as_str().as_bytes(), step.id.as_str().as_bytes(), &attempt.to_be_bytes()]);
+    let draw = u64::from_str_radix(&seed.as_str()[..4], 16).expect("a digest is hex") % 401;
+    Span::ms(base.saturating_mul(800 + draw) / 1_000)
+}
