@@ -1,5 +1,6 @@
 //! A bundle: a fleet and its playbooks, immutable, named by digest.
 
+use crate::date::Date;
 use crate::decode::{Context, Decoder, Object, Reference};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
@@ -40,12 +41,18 @@ pub(crate) struct Documents {
 
 impl Bundle {
     /// Reads files in any order. All findings of all files are returned; the bundle only when
-    /// none of them is an error.
-    pub fn load(mut files: Vec<SourceFile>) -> (Option<Self>, Findings) {
+    /// none of them is an error. What grows old is not judged: a bundle that was good when it
+    /// was applied must not be refused in the night in which it is needed.
+    pub fn load(files: Vec<SourceFile>) -> (Option<Self>, Findings) {
+        Self::load_on(files, None)
+    }
+
+    /// As [`Bundle::load`], and judges what grows old as of `today`.
+    pub fn load_on(mut files: Vec<SourceFile>, today: Option<Date>) -> (Option<Self>, Findings) {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let mut findings = Findings::default();
         let documents = decode(&files, &mut findings);
-        lint::lint(&documents, &mut findings);
+        lint::lint(&documents, today, &mut findings);
         let findings = findings.finish(&files);
         if findings.has_errors() {
             return (None, findings);

@@ -37,7 +37,7 @@ pub enum Example {
 /// The page of an id such as `SF005`, whatever its case.
 pub fn page(id: &str) -> Result<&'static Page, Box<Finding>> {
     let wanted = id.trim().to_ascii_uppercase();
-    pages::PAGES.iter().find(|page| page.code.id == wanted).ok_or_else(|| {
+    all().find(|page| page.code.id == wanted).ok_or_else(|| {
         let known = code::ALL.iter().map(|code| code.id);
         let message = format!("there is no finding {}", quoted(id));
         Box::new(Finding::new(code::REQUEST, None, message).did_you_mean(&wanted, known))
@@ -45,8 +45,8 @@ pub fn page(id: &str) -> Result<&'static Page, Box<Finding>> {
 }
 
 /// All pages, by id.
-pub fn all() -> &'static [Page] {
-    pages::PAGES
+pub fn all() -> impl Iterator<Item = &'static Page> {
+    pages::PAGES.iter()
 }
 
 impl Example {
@@ -69,8 +69,8 @@ impl Example {
 
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Code { id, severity, title } = self.code;
-        writeln!(f, "{id} ({}): {title}\n\n{}", severity.name(), self.why)?;
+        let Code { id, group, severity, title } = self.code;
+        writeln!(f, "{id} ({}, {}): {title}\n\n{}", severity.name(), group.name(), self.why)?;
         for (word, example) in [("Wrong", self.wrong), ("Right", self.right)] {
             writeln!(f, "\n{word}{}:\n", example.place())?;
             for line in example.text().trim_end().lines() {
@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::bind::bind;
     use crate::bundle::Bundle;
+    use crate::date::Date;
     use crate::finding::Findings;
     use crate::lint::tests::{FLEET, SHOP};
     use crate::plan::{Mode, Request};
@@ -126,7 +127,7 @@ mod tests {
             Example::File(text) => files.push(file("third.yaml", text)),
             Example::Command(_) => {}
         }
-        let (bundle, findings) = Bundle::load(files);
+        let (bundle, findings) = Bundle::load_on(files, Date::parse("2026-02-28").ok());
         let Example::Command(command) = example else { return findings };
         let words: Vec<&str> = command.split_whitespace().collect();
         let option = |name: &str| words[words.iter().position(|word| *word == name).unwrap() + 1];
@@ -143,7 +144,7 @@ mod tests {
     #[test]
     fn every_finding_has_its_page() {
         let codes: Vec<_> = code::ALL.iter().map(|code| code.id).collect();
-        let pages: Vec<_> = all().iter().map(|page| page.code.id).collect();
+        let pages: Vec<_> = all().map(|page| page.code.id).collect();
         assert_eq!(pages, codes);
         assert!(codes.is_sorted_by(|a, b| a < b), "ids are given once, in order");
     }

@@ -9,6 +9,7 @@ pub mod bind;
 pub mod bundle;
 pub mod check;
 pub mod controller;
+pub mod date;
 pub mod decode;
 pub mod engine;
 pub mod explain;

@@ -48,9 +48,10 @@ pub fn markdown() -> String {
          asks a\n`url` or an `address`, which only a fleet may hold.\n",
     );
     CONDITIONS.iter().for_each(|spec| call(&mut page, spec, false));
-    page.push_str("\n## Findings\n\n| id | severity | |\n|---|---|---|\n");
+    page.push_str("\n## Findings\n\n| id | severity | group | |\n|---|---|---|---|\n");
     for code in code::ALL {
-        let _ = writeln!(page, "| {} | {} | {} |", code.id, code.severity.name(), code.title);
+        let (severity, group) = (code.severity.name(), code.group.name());
+        let _ = writeln!(page, "| {} | {severity} | {group} | {} |", code.id, code.title);
     }
     page
 }

@@ -23,6 +23,8 @@ pub enum Type {
     Number(u64, u64),
     /// One number and one unit.
     Span,
+    /// `2022-10-15`.
+    Date,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `http://` or `https://`.
@@ -195,6 +197,7 @@ impl Type {
             Self::Number(least, u64::MAX) => format!("a whole number, at least {least}"),
             Self::Number(least, most) => format!("a whole number, {least} to {most}"),
             Self::Span => "a duration (`10s`, `5m`)".into(),
+            Self::Date => "a date (`2022-10-15`)".into(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
             }

@@ -7,6 +7,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use standfast_core::date::Date;
 use standfast_core::time::{Mono, Now};
 
 /// Time since the machine started, time asleep included. Equal for all processes of one
@@ -25,6 +26,11 @@ pub fn wall_ms() -> i64 {
         Ok(since) => millis(since),
         Err(before) => -millis(before.duration()),
     }
+}
+
+/// The present day (UTC), for promises that people dated.
+pub fn today() -> Date {
+    Date::of_wall_ms(wall_ms())
 }
 
 /// Both clocks, as the core takes them.

@@ -1,6 +1,7 @@
 //! Scalars: numbers, words, durations, addresses, variables.
 
 use super::{Context, Decoder, Target, Value, Var};
+use crate::date::Date;
 use crate::finding::code::{self, Code};
 use crate::finding::{Finding, quoted};
 use crate::schema::Type;
@@ -159,6 +160,7 @@ pub(super) fn read(text: &str, plain: bool, ty: &Type) -> Result<Value, Wrong> {
             }
         }
         Type::Span => Span::parse(text).map(Value::Span).or_else(|why| bad(format!("not a duration: {why}"))),
+        Type::Date => Date::parse(text).map(Value::Date).or_else(bad),
         Type::Choice(words) => match words.contains(&text) {
             true => Ok(Value::Text(text.into())),
             false => Err(Wrong {

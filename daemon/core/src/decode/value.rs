@@ -1,5 +1,6 @@
 //! Decoded values: of the right type, with their places, not yet resolved.
 
+use crate::date::Date;
 use crate::ids::SecretName;
 use crate::schema::{Spec, Type};
 use crate::source::{Place, Spanned};
@@ -16,6 +17,8 @@ pub enum Value {
     Flag(bool),
     /// A duration.
     Span(Span),
+    /// A day.
+    Date(Date),
     /// `none`.
     None,
     /// A variable, resolved when the playbook is bound.
@@ -117,6 +120,14 @@ impl Object {
     pub fn span(&self, name: &str) -> Option<Span> {
         match self.get(name)?.value {
             Value::Span(span) => Some(span),
+            _ => None,
+        }
+    }
+
+    /// A day behind a key.
+    pub fn date(&self, name: &str) -> Option<Date> {
+        match self.get(name)?.value {
+            Value::Date(date) => Some(date),
             _ => None,
         }
     }

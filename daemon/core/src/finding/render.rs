@@ -32,14 +32,15 @@ impl Findings {
         text
     }
 
-    /// `{"findings": [{id, severity, file, line, column, message, help, path}], "dropped": 0}`.
+    /// `{"findings": [{id, severity, group, file, line, column, message, help, path}], "dropped": 0}`.
     pub fn to_json(&self) -> serde_json::Value {
         let list: Vec<_> = self
             .list
             .iter()
             .map(|f| {
                 json!({
-                    "id": f.code.id, "severity": f.code.severity.name(), "file": printable(&f.file),
+                    "id": f.code.id, "severity": f.code.severity.name(), "group": f.code.group.name(),
+                    "file": printable(&f.file),
                     "line": f.line, "column": f.column, "message": f.message, "help": f.help,
                     "path": f.path,
                 })

@@ -67,7 +67,7 @@ impl Bundles for Api {
             // Only for the form of its id: what came before stands beside the current bundle.
             Wish::new(&message.request_id, by.clone(), &message)?;
         }
-        let linted = tokio::task::spawn_blocking(move || Bundle::load(files)).await;
+        let linted = tokio::task::spawn_blocking(move || Bundle::load_on(files, Some(clock::today()))).await;
         let (bundle, findings) = linted.map_err(refuse::internal)?;
         let listed = findings.iter().map(wire::finding).collect();
         let Some(bundle) = bundle else {

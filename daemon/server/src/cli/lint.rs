@@ -10,6 +10,8 @@ use standfast_core::explain;
 use standfast_core::finding::{Finding, Findings, code};
 use standfast_core::source::{MAX_BYTES, SourceFile};
 
+use crate::clock;
+
 use super::exit::{Exit, Failure};
 use super::output::{Format, Output};
 
@@ -31,7 +33,7 @@ pub struct ExplainArgs {
 /// Reads the files and says everything that is wrong with them.
 pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (files, mut unread) = read(&args.paths)?;
-    let (bundle, mut findings) = Bundle::load(files.clone());
+    let (bundle, mut findings) = Bundle::load_on(files.clone(), Some(clock::today()));
     let mut sorted = files;
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     if !unread.is_empty() {
@@ -86,13 +88,14 @@ pub fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Failure>
             let failure = Failure::usage(unknown.message.clone());
             unknown.help.iter().fold(failure, |failure, help| failure.hint(help))
         })?],
-        None => explain::all().iter().collect(),
+        None => explain::all().collect(),
     };
     let value: Vec<_> = pages
         .iter()
         .map(|page| {
             json!({
-                "id": page.code.id, "severity": page.code.severity.name(), "title": page.code.title,
+                "id": page.code.id, "severity": page.code.severity.name(),
+                "group": page.code.group.name(), "title": page.code.title,
                 "why": page.why, "wrong": page.wrong.text(), "right": page.right.text(),
             })
         })
@@ -101,7 +104,8 @@ pub fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Failure>
         pages.iter().try_for_each(|page| match &args.id {
             Some(_) => out.write(&page.to_string()),
             None => {
-                out.line(format!("{}  {:<7}  {}", page.code.id, page.code.severity.name(), page.code.title))
+                let code::Code { id, group, severity, title } = page.code;
+                out.line(format!("{id}  {:<7}  {:<13}  {title}", severity.name(), group.name()))
             }
         })
     })?;
@@ -250,9 +254,11 @@ mod tests {
     fn findings_are_explained() {
         let (mut output, paper) = output(Format::Table);
         explain(&ExplainArgs { id: Some("sf032".into()) }, &mut output).unwrap();
-        assert!(text(&paper).starts_with("SF032 (error): a promotion without a fence before it"));
+        assert!(text(&paper).starts_with("SF032 (error, safety): a promotion without a fence before it"));
         explain(&ExplainArgs { id: None }, &mut output).unwrap();
-        assert!(text(&paper).contains("SF050  error    the request does not fit the playbook"));
+        assert!(
+            text(&paper).contains("SF050  error    structure      the request does not fit the playbook")
+        );
         let failure = explain(&ExplainArgs { id: Some("SF999".into()) }, &mut output).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
     }
