@@ -12,6 +12,7 @@ use crate::schema::{fleet::FLEET, playbook::PLAYBOOK};
 use crate::source::{Place, SourceFile};
 use crate::yaml::{self, Kind, Node};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A fleet and its playbooks, without an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub struct Bundle {
     pub playbooks: BTreeMap<PlaybookId, Playbook>,
     /// What it was made from, sorted by name.
     pub files: Vec<SourceFile>,
+    rules: Arc<Rules>,
 }
 
 /// One file, decoded.
@@ -68,18 +70,26 @@ impl Bundle {
             }
         }
         let digest = digest(&files);
-        (fleet.map(|fleet| Self { digest, fleet, playbooks, files }), findings)
+        let bundle = fleet.map(|fleet| {
+            let rules = Arc::new(rules(&fleet, &playbooks));
+            Self { digest, fleet, playbooks, files, rules }
+        });
+        (bundle, findings)
     }
 
-    /// What decisions read.
-    pub fn rules(&self) -> Rules {
-        let mut rules = self.fleet.rules();
-        for entry in &mut rules.on_loss {
-            let asked = self.playbooks.get(&entry.playbook).and_then(|playbook| playbook.confirm);
-            entry.confirm = entry.confirm.max(asked.unwrap_or_default());
-        }
-        rules
+    /// What decisions read; made once, when the bundle was.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.clone()
     }
+}
+
+fn rules(fleet: &Fleet, playbooks: &BTreeMap<PlaybookId, Playbook>) -> Rules {
+    let mut rules = fleet.rules();
+    for entry in &mut rules.on_loss {
+        let asked = playbooks.get(&entry.playbook).and_then(|playbook| playbook.confirm);
+        entry.confirm = entry.confirm.max(asked.unwrap_or_default());
+    }
+    rules
 }
 
 /// The same files have the same digest from wherever they are read.

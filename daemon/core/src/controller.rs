@@ -37,7 +37,7 @@ pub struct Controller {
     me: MemberId,
     site: SiteId,
     epoch: Epoch,
-    bundle: Option<(Arc<Bundle>, Rules)>,
+    bundle: Option<(Arc<Bundle>, Arc<Rules>)>,
     court: Court,
     engines: BTreeMap<RunId, Engine>,
     holds: Holds,
@@ -87,6 +87,11 @@ impl Controller {
     /// A live run.
     pub fn run(&self, run: &RunId) -> Option<&Run> {
         self.engines.get(run).map(Engine::run)
+    }
+
+    /// When the next deadline of a run falls: until then ticks change nothing about any run.
+    pub fn due(&self) -> Option<Mono> {
+        self.engines.values().filter_map(Engine::due).min()
     }
 
     /// One input, all that follows from it.

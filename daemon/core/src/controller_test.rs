@@ -318,7 +318,7 @@ fn where_too_few_are_heard_nothing_moves() {
 fn without_a_site_lease_only_laboratories_act() {
     let mut town = Town::new("lab: true\nautomation: act\n", "w");
     let (bundle, rules) = town.controller.bundle.clone().unwrap();
-    town.controller.bundle = Some((bundle, Rules { lab: false, ..rules }));
+    town.controller.bundle = Some((bundle, Arc::new(Rules { lab: false, ..(*rules).clone() })));
     town.pass(60_000);
     let run = town.created()[0].run.clone();
     assert_eq!(town.controller.run(&run).unwrap().state(), State::Proposed, "a person is asked");

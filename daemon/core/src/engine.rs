@@ -77,6 +77,15 @@ impl Engine {
         &self.run
     }
 
+    /// When the next deadline falls: until then ticks change nothing.
+    pub fn due(&self) -> Option<Mono> {
+        let until = |flight: &Flight| match flight {
+            Flight::Backoff { until } | Flight::Approving { until } => Some(*until),
+            _ => None,
+        };
+        self.flights.values().filter_map(until).min()
+    }
+
     /// One input, all that follows from it.
     pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();

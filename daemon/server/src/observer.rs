@@ -74,7 +74,7 @@ pub async fn run(deps: Deps, mut bundle: watch::Receiver<Option<Arc<Bundle>>>, s
             watch_sites(&deps, current, &seen, &stop);
         }
         let digest = current.as_ref().map(|bundle| bundle.digest.clone());
-        let destinations = current.as_ref().map_or_else(Vec::new, |bundle| bundle.rules().on_loss);
+        let destinations = current.as_ref().map_or_else(Vec::new, |bundle| bundle.rules().on_loss.clone());
         let publish = publish(&deps, &seen, timing, digest, &destinations, &mut sequence, &stop);
         tokio::select! {
             () = publish => {}

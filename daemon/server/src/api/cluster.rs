@@ -191,12 +191,12 @@ impl Cluster for Api {
         let state = state.unwrap_or_default();
         let stories = timeout(PATIENCE, self.live(&state)).await.unwrap_or_default();
         let sites = bundle.as_ref().map(|bundle| self.view(bundle, &state).sites()).unwrap_or_default();
-        let (waiting, next_commands) = waiting::list(&stories, &sites, rules.as_ref(), &identity, &state);
+        let (waiting, next_commands) = waiting::list(&stories, &sites, rules.as_deref(), &identity, &state);
         Ok(Response::new(ClusterStatus {
             member: self.deps.me.id.to_string(),
             member_site: self.deps.me.site.to_string(),
             leader: state.leader.as_ref().map(leader),
-            members: if known { self.members(&state, rules.as_ref()) } else { Vec::new() },
+            members: if known { self.members(&state, rules.as_deref()) } else { Vec::new() },
             store: Some(store),
             bundle_digest: bundle.as_ref().map(|b| b.digest.as_str().to_owned()).unwrap_or_default(),
             fleet: bundle.as_ref().map(|bundle| bundle.fleet.name.value.clone()).unwrap_or_default(),
@@ -220,7 +220,7 @@ impl Cluster for Api {
     ) -> Result<Response<ListMembersResponse>, Status> {
         let state = State::read(self.store(), None).await?;
         let rules = self.deps.bundle.borrow().as_ref().map(|bundle| bundle.rules());
-        Ok(Response::new(ListMembersResponse { members: self.members(&state, rules.as_ref()) }))
+        Ok(Response::new(ListMembersResponse { members: self.members(&state, rules.as_deref()) }))
     }
 
     async fn step_down(

@@ -76,7 +76,7 @@ fn shown(report: &Report, refused: &[Refused], bundle: Option<&Bundle>) -> v1::R
         rpo: report.losses.iter().map(loss).collect(),
         objectives: report.objectives.iter().map(objective).collect(),
         overrides: report.overrides.iter().map(waived).collect(),
-        refusals: refused.iter().map(|refused| sites::refusal(refused, rules.as_ref())).collect(),
+        refusals: refused.iter().map(|refused| sites::refusal(refused, rules.as_deref())).collect(),
         evidence: report.evidence.iter().map(proof).collect(),
         markdown: report.to_markdown(),
     }

@@ -197,7 +197,7 @@ impl Teller {
     fn member(&self, id: &MemberId, at: Revision) -> v1::Event {
         let rules = self.api.deps.bundle.borrow().as_ref().map(|bundle| bundle.rules());
         let traces = self.api.heard.members();
-        event(at, None, Subject::Member(self.api.member(id, traces.get(id), &self.state, rules.as_ref())))
+        event(at, None, Subject::Member(self.api.member(id, traces.get(id), &self.state, rules.as_deref())))
     }
 
     fn bundle(&self, kv: &KeyValue) -> Option<v1::Event> {
@@ -210,7 +210,7 @@ impl Teller {
         let refused: Refused =
             records::decode(kv).inspect_err(|error| tracing::error!(%error, "not told")).ok()?;
         let rules = self.api.deps.bundle.borrow().as_ref().map(|bundle| bundle.rules());
-        let subject = Subject::Refusal(refusal(&refused, rules.as_ref()));
+        let subject = Subject::Refusal(refusal(&refused, rules.as_deref()));
         Some(event(kv.mod_revision, Some(refused.wall_ms), subject))
     }
 
