@@ -4,9 +4,10 @@
 //! all pass through it, so that every decision has one place, one order and one reason.
 
 use crate::bundle::Bundle;
+use crate::check::Answer;
 use crate::engine::{self, Engine, Refusal};
 use crate::guard::Guard;
-use crate::ids::{Epoch, Identity, MemberId, RunId, SiteId};
+use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
 use crate::journal::{Body, End, Event, Trigger, VERSION};
 use crate::plan::Plan;
 use crate::rules::Rules;
@@ -22,14 +23,24 @@ mod holds;
 mod message;
 mod start;
 
-pub use engine::command::{About, RefusalKind};
+pub use engine::command::{About, RefusalKind, Unmet};
 use holds::Holds;
-pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused};
+pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject};
 
 /// The largest request that is taken, in bytes.
 const MAX_ASK_BYTES: usize = 64 * 1024;
 /// After a run that was not created, until the automation tries again.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// What a person asks, until it is answered.
+#[derive(Clone, Debug)]
+struct Wish {
+    request: String,
+    by: Identity,
+    ask: Ask,
+    /// What the requirements of the run that is wanted answered, and of which plan they are.
+    required: Option<(Digest, Vec<Answer>)>,
+}
 
 /// The leader of one term.
 #[derive(Debug)]
@@ -45,7 +56,9 @@ pub struct Controller {
     creating: Option<Creation>,
     /// When a run may be begun again after one was not taken.
     create_after: Mono,
-    asks: VecDeque<(String, Identity, Ask)>,
+    asks: VecDeque<Wish>,
+    /// Wishes for a run, while what its playbook requires is asked: by request, with the plan.
+    requiring: BTreeMap<String, (Wish, Digest)>,
     refused: BTreeMap<SiteId, Guard>,
     withdrawn: BTreeSet<RunId>,
     runs_begun: u64,
@@ -68,6 +81,7 @@ impl Controller {
             creating: None,
             create_after: Mono::default(),
             asks: VecDeque::new(),
+            requiring: BTreeMap::new(),
             refused: BTreeMap::new(),
             withdrawn: BTreeSet::new(),
             runs_begun: 0,
@@ -125,7 +139,14 @@ impl Controller {
                     effects.extend(self.holds.due(now).map(Effect::Holds));
                 }
             }
-            Input::Asked { request, by, ask } => self.asks.push_back((request, by, ask)),
+            Input::Asked { request, by, ask } => {
+                self.asks.push_back(Wish { request, by, ask, required: None });
+            }
+            Input::Required { request, answers } => {
+                if let Some((wish, plan)) = self.requiring.remove(&request) {
+                    self.asks.push_back(Wish { required: Some((plan, answers)), ..wish });
+                }
+            }
             Input::Created => self.created(now, &mut effects),
             Input::NotCreated { holder } => {
                 let name = holder.as_ref().map_or_else(|| "another run".into(), |run| format!("run {run}"));
@@ -140,8 +161,8 @@ impl Controller {
             Input::Run(run, input) => self.drive(&run, input, now, &mut effects),
         }
         while self.loaded && self.creating.is_none() {
-            let Some((request, by, ask)) = self.asks.pop_front() else { break };
-            self.asked(request, by, ask, now, &mut effects);
+            let Some(wish) = self.asks.pop_front() else { break };
+            self.asked(wish, now, &mut effects);
         }
         effects
     }
@@ -167,37 +188,27 @@ impl Controller {
         }
     }
 
-    fn asked(&mut self, request: String, by: Identity, ask: Ask, now: Now, effects: &mut Vec<Effect>) {
+    fn asked(&mut self, wish: Wish, now: Now, effects: &mut Vec<Effect>) {
         // What is stored with every step of a run must not outgrow a transaction.
-        let bytes = serde_json::to_vec(&ask).map_or(usize::MAX, |json| json.len());
+        let bytes = serde_json::to_vec(&wish.ask).map_or(usize::MAX, |json| json.len());
         if bytes > MAX_ASK_BYTES {
             let message = format!("the request has {bytes} bytes, at most {MAX_ASK_BYTES} are taken");
-            effects
-                .push(Effect::Answer { request, answer: Err(Refusal::new(RefusalKind::Invalid, message)) });
+            let answer = Err(Refusal::new(RefusalKind::Invalid, message));
+            effects.push(Effect::Answer { request: wish.request, answer });
             return;
         }
+        let Wish { request, by, ask, required } = wish;
         match ask {
-            Ask::Start { request: wanted, reason, overrides, plan } => {
-                match self.start(&by, &wanted, reason, overrides, plan.as_ref()) {
-                    Ok(start::Start::Again(run)) => {
-                        effects.push(Effect::Answer { request, answer: Ok(Some(run)) })
-                    }
-                    Ok(start::Start::New(plan, trigger)) => {
-                        self.create(plan, trigger, false, Some(request), now, effects);
-                    }
-                    Err(refusal) => effects.push(Effect::Answer { request, answer: Err(refusal) }),
-                }
-            }
-            Ask::Run { run, command } if self.engines.contains_key(&run) => {
+            Ask::Start { .. } => self.begin(Wish { request, by, ask, required }, now, effects),
+            Ask::Run { run, command, seen } if self.engines.contains_key(&run) => {
                 let roles = self.roles(&by);
-                self.drive(&run, engine::Input::Command { request, by, roles, command }, now, effects);
+                let command = engine::Input::Command { request, by, roles, command, seen };
+                self.drive(&run, command, now, effects);
             }
             Ask::Run { run, .. } => {
                 let message = format!("run {run} is not live; see: standfast run list");
-                effects.push(Effect::Answer {
-                    request,
-                    answer: Err(Refusal::new(RefusalKind::Precondition, message)),
-                });
+                let answer = Err(Refusal::new(RefusalKind::Precondition, message));
+                effects.push(Effect::Answer { request, answer });
             }
             Ask::Acknowledge { site, .. } => {
                 let answer = if self.holds.end(&site) {

@@ -61,8 +61,10 @@ struct Town {
     controller: Controller,
     ms: u64,
     effects: Vec<Effect>,
-    /// Everything is answered well unless this is set: then requirements do not hold.
+    /// Everything is answered well unless this is set: then the requirements of a run do not hold.
     requirement: Answer,
+    /// What they answer before a person gets a run.
+    before: Answer,
     votes: [Vote; 2],
     /// What everybody thinks of `b`.
     destination: Vote,
@@ -83,6 +85,7 @@ impl Town {
             controller,
             ms: 0,
             effects: vec![],
+            before: requirement.clone(),
             requirement,
             votes: [Vote::Down; 2],
             destination: Vote::Up,
@@ -104,6 +107,9 @@ impl Town {
                     Some(Input::NotCreated { holder: Some(RunId::new("r1-1")) })
                 }
                 Effect::Create(_) => Some(Input::Created),
+                Effect::Require { request, .. } => {
+                    Some(Input::Required { request, answers: vec![self.before.clone()] })
+                }
                 Effect::Append { run, .. } => Some(Input::Run(run, engine::Input::Appended)),
                 Effect::Run(run, effect) => self.perform(&run, effect).map(|input| Input::Run(run, input)),
                 _ => None,
@@ -164,11 +170,14 @@ impl Town {
         }
     }
 
-    fn ask(&mut self, by: &str, ask: Ask) -> Option<Result<Option<RunId>, Refusal>> {
+    fn ask(&mut self, by: &str, ask: Ask) -> Option<Result<Option<Subject>, Refusal>> {
         self.give(Input::Asked { request: "q".into(), by: by.into(), ask });
         self.effects.iter().rev().find_map(|effect| match effect {
             Effect::Answer { answer, .. } => Some(answer.clone()),
-            Effect::Create(creation) if creation.request.is_some() => Some(Ok(Some(creation.run.clone()))),
+            Effect::Create(creation) if creation.request.is_some() => {
+                let run = creation.run.clone();
+                Some(Ok(Some(Subject { run, sequence: 1, existed: false })))
+            }
             _ => None,
         })
     }
@@ -201,6 +210,9 @@ impl Town {
         self.effects.iter().filter_map(refused).collect()
     }
 }
+
+#[path = "controller_test/wishes.rs"]
+mod wishes;
 
 const ACT: &str = "lab: true\nautomation: act\n";
 
@@ -260,7 +272,7 @@ fn advice_waits_for_approval_and_is_withdrawn_with_its_reason() {
     town.pass(20_000);
     let run = town.created()[0].run.clone();
     let approve = Command::Approve { step: None, reason: "seen".into() };
-    town.ask("kim", Ask::Run { run, command: approve });
+    town.ask("kim", Ask::Run { run, command: approve, seen: None });
     assert_eq!(town.ends(), [End::Succeeded]);
 }
 
@@ -338,39 +350,6 @@ fn one_observer_alone_moves_nothing() {
 }
 
 #[test]
-fn the_same_wish_gets_the_same_run_and_another_its_name() {
-    let mut town = Town::new(ACT, "w");
-    town.votes = [Vote::Up; 2];
-    town.requirement = Answer::Fails("no".into());
-    town.pass(1_000);
-    let first = town.ask("kim", start("now", vec![])).unwrap().unwrap();
-    assert_eq!(first.as_ref().unwrap().as_str(), "r7-1");
-    assert_eq!(town.ask("lee", start("me too", vec![])).unwrap().unwrap(), first);
-    let mut drill = start("drill", vec![]);
-    if let Ask::Start { request, .. } = &mut drill {
-        request.mode = Mode::Drill;
-    }
-    let refusal = town.ask("lee", drill).unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Precondition);
-    assert!(refusal.message.contains("r7-1 holds site a"), "{}", refusal.message);
-}
-
-#[test]
-fn overrides_take_a_role_a_reason_and_something_to_override() {
-    let mut town = Town::new(ACT, "w");
-    town.requirement = Answer::Fails("no".into());
-    town.votes = [Vote::Up; 2];
-    let waive = |rule: &str, reason: &str| vec![Override { rule: rule.into(), reason: reason.into() }];
-    let kind =
-        |town: &mut Town, by: &str, overrides| town.ask(by, start("x", overrides)).unwrap().unwrap_err().kind;
-    assert_eq!(kind(&mut town, "eve", waive("tcp.connect", "I must")), RefusalKind::Denied);
-    assert_eq!(kind(&mut town, "kim", waive("tcp.connect", " ")), RefusalKind::Invalid);
-    assert_eq!(kind(&mut town, "kim", waive("fence", "I know")), RefusalKind::Invalid);
-    assert!(town.ask("kim", start("x", waive("tcp.connect", "I know"))).unwrap().is_ok());
-    assert_eq!(town.ends(), [End::Succeeded]);
-}
-
-#[test]
 fn a_leader_in_the_site_that_is_left_hands_over() {
     let mut town = Town::new(ACT, "a");
     town.votes = [Vote::Up; 2];
@@ -423,7 +402,7 @@ fn an_approval_that_crosses_its_withdrawal_leaves_a_hold_down() {
     let approve = Command::Approve { step: None, reason: "seen".into() };
     let now = town.now();
     let by = Identity::new("kim");
-    let ask = Ask::Run { run: run.clone(), command: approve };
+    let ask = Ask::Run { run: run.clone(), command: approve, seen: None };
     let effects = town.controller.on(Input::Asked { request: "q".into(), by, ask }, now);
     assert!(matches!(&effects[..], [Effect::Append { .. }]), "{effects:?}");
     town.votes = [Vote::Up; 2];
@@ -443,11 +422,4 @@ fn a_lock_that_nobody_owns_is_told_once_and_tried_rarely() {
     town.pass(60_000);
     assert!((4..=6).contains(&town.created().len()), "{}", town.created().len());
     assert_eq!(town.refusals(), [Guard::Locks]);
-}
-
-#[test]
-fn a_request_that_would_outgrow_a_transaction_is_refused() {
-    let mut town = Town::new(ACT, "w");
-    let refusal = town.ask("kim", start(&"x".repeat(70_000), vec![])).unwrap().unwrap_err();
-    assert_eq!(refusal.kind, RefusalKind::Invalid);
 }

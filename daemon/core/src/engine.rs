@@ -32,6 +32,16 @@ enum Flight {
     Approving { until: Mono },
 }
 
+/// What a person asks, until it can be judged.
+#[derive(Clone, Debug)]
+struct Wish {
+    request: String,
+    by: Identity,
+    roles: BTreeSet<String>,
+    command: Command,
+    seen: Option<u64>,
+}
+
 /// The machine of one run.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -45,7 +55,7 @@ pub struct Engine {
     writing: Option<Vec<Event>>,
     queue: Vec<Body>,
     answers: Vec<String>,
-    commands: VecDeque<(String, Identity, BTreeSet<String>, Command)>,
+    wishes: VecDeque<Wish>,
 }
 
 impl Engine {
@@ -63,7 +73,7 @@ impl Engine {
             writing: None,
             queue: Vec::new(),
             answers: Vec::new(),
-            commands: VecDeque::new(),
+            wishes: VecDeque::new(),
             run,
         };
         if engine.run.epoch < epoch && !matches!(engine.run.state(), State::Ended(_)) {
@@ -96,8 +106,8 @@ impl Engine {
             Input::Inspected { step, found } => self.inspected(step, found, &mut effects),
             Input::Acted { step, result } => self.acted(step, result, &mut effects),
             Input::Verified { step, evidence } => self.verified(step, evidence),
-            Input::Command { request, by, roles, command } => {
-                self.commands.push_back((request, by, roles, command));
+            Input::Command { request, by, roles, command, seen } => {
+                self.wishes.push_back(Wish { request, by, roles, command, seen });
             }
             Input::Withdrawn(why) if self.run.state() == State::Proposed && !self.busy() => {
                 self.queue.push(Body::Ended { end: End::Cancelled, why });
@@ -330,8 +340,10 @@ impl Engine {
     /// Starts whatever may start now.
     fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) {
         while !self.busy() {
-            let Some((request, by, roles, command)) = self.commands.pop_front() else { break };
-            match command::judge(&self.run, &by, &roles, &command) {
+            let Some(Wish { request, by, roles, command, seen }) = self.wishes.pop_front() else { break };
+            let judged = command::fresh(&self.run, seen)
+                .and_then(|()| command::judge(&self.run, &by, &roles, &command));
+            match judged {
                 Ok(bodies) => {
                     // Whatever is still asked about the step does not matter any more.
                     if let Command::Skip { step, .. } | Command::Retry { step: Some(step), .. } = &command {

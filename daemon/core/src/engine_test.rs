@@ -158,7 +158,7 @@ impl Bench {
 
     fn command(&mut self, command: Command, by: &str, roles: &[&str]) {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        self.give(Input::Command { request: "q".into(), by: by.into(), roles, command });
+        self.give(Input::Command { request: "q".into(), by: by.into(), roles, command, seen: None });
     }
 
     fn states(&self) -> Vec<StepState> {

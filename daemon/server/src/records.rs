@@ -23,7 +23,7 @@
 use crate::store::Revision;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use standfast_core::controller::{Ask, RefusalKind};
+use standfast_core::controller::{Ask, Subject};
 use standfast_core::engine::Refusal;
 use standfast_core::ids::{Digest, Epoch, Identity, MemberId, PlaybookId, RunId, ServiceId, SiteId};
 use standfast_core::plan::Mode;
@@ -253,8 +253,8 @@ pub struct Requested {
 /// What came of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
-    /// The run it concerns.
-    pub run: Option<RunId>,
+    /// The run it concerns, as it stood then.
+    pub subject: Option<Subject>,
     /// Why it was not carried out.
     pub refusal: Option<Refusal>,
     /// Unix time in milliseconds.
@@ -263,16 +263,11 @@ pub struct Answered {
 
 impl Answered {
     /// From the controller's answer.
-    pub fn new(answer: Result<Option<RunId>, Refusal>, wall_ms: i64) -> Self {
+    pub fn new(answer: Result<Option<Subject>, Refusal>, wall_ms: i64) -> Self {
         match answer {
-            Ok(run) => Self { run, refusal: None, wall_ms },
-            Err(refusal) => Self { run: None, refusal: Some(refusal), wall_ms },
+            Ok(subject) => Self { subject, refusal: None, wall_ms },
+            Err(refusal) => Self { subject: None, refusal: Some(refusal), wall_ms },
         }
-    }
-
-    /// Whether the caller's view was out of date.
-    pub fn is_stale(&self) -> bool {
-        self.refusal.as_ref().is_some_and(|refusal| refusal.kind == RefusalKind::Stale)
     }
 }
 

@@ -60,10 +60,7 @@ impl Runner {
     /// What an effect comes to; none when it may not start, or is not one of these.
     pub async fn perform(&self, job: &Job, effect: Effect) -> Option<Input> {
         match effect {
-            Effect::Require => {
-                let checks: Vec<&Check> = job.plan.require.iter().map(|require| &require.check).collect();
-                Some(Input::Required(self.ask(&checks, ASK).await))
-            }
+            Effect::Require => Some(Input::Required(self.required(&job.plan).await)),
             Effect::Inspect { step } => {
                 let context = self.context(job, step, 0, INSPECT);
                 let found = action::inspect(&job.plan.steps[step].action, &context).await;
@@ -79,6 +76,12 @@ impl Runner {
             }
             Effect::Append { .. } | Effect::Refuse { .. } => None,
         }
+    }
+
+    /// What everything that `plan` requires answers, in its order.
+    pub async fn required(&self, plan: &Plan) -> Vec<Answer> {
+        let checks: Vec<&Check> = plan.require.iter().map(|require| &require.check).collect();
+        self.ask(&checks, ASK).await
     }
 
     fn context(&self, job: &Job, step: usize, attempt: u32, within: Duration) -> Context {

@@ -14,7 +14,7 @@ use crate::store::{KeyValue, Op, Store, StoreError, chunked};
 use futures::future::join_all;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::RefusalKind;
-use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused};
+use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused, Subject};
 use standfast_core::engine::{self, Refusal};
 use standfast_core::guard::Says;
 use standfast_core::ids::{Epoch, RunId};
@@ -348,6 +348,15 @@ impl Run {
                 });
             }
             Effect::Run(run, effect) => self.perform_run(&run, effect),
+            // The next leader asks anew, and nothing waits for this one.
+            Effect::Require { .. } if self.draining.is_some() => {}
+            Effect::Require { request, plan } => {
+                let (runner, inputs) = (self.runner.clone(), self.inputs.clone());
+                tokio::spawn(async move {
+                    let answers = runner.required(&plan).await;
+                    let _ = inputs.send(Input::Control(Ctl::Required { request, answers }));
+                });
+            }
             Effect::Answer { request, answer } => {
                 let writing = self.put(answer_ops(&request, answer));
                 self.answering.retain(|writing| !writing.is_finished());
@@ -401,7 +410,7 @@ impl Run {
     }
 }
 
-fn answer_ops(request: &str, answer: Result<Option<RunId>, Refusal>) -> Vec<Op> {
+fn answer_ops(request: &str, answer: Result<Option<Subject>, Refusal>) -> Vec<Op> {
     let answered = Answered::new(answer, clock::wall_ms());
     vec![Op::put(records::answer(request), records::encode(&answered)), Op::delete(records::ask(request))]
 }

@@ -13,7 +13,9 @@ mod api {
     mod dry_run;
     mod events;
     mod forgetful;
+    mod refused;
     mod runs;
     mod seen;
     mod watching;
+    mod wishes;
 }

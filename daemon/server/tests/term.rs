@@ -167,7 +167,7 @@ async fn a_run_is_asked_for_executed_and_answered() {
     let bundle = bundle(port, WAITS);
     let _member = member("m1", store.clone(), &bundle);
     ask(&*store, "first", start()).await;
-    let run = answer(&*store, "first").await.run.expect("the run is named");
+    let run = answer(&*store, "first").await.subject.expect("the run is named").run;
     until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Succeeded)))
         .await;
     let events = journal(&*store, &run).await;
@@ -189,7 +189,7 @@ async fn a_killed_leader_is_followed_at_the_very_step() {
     let mut first = member("m1", store.clone(), &bundle);
     first.leads.wait_for(|leads| *leads).await.unwrap();
     ask(&*store, "first", start()).await;
-    let run = answer(&*store, "first").await.run.unwrap();
+    let run = answer(&*store, "first").await.subject.unwrap().run;
     until("step one", async || {
         let events = journal(&*store, &run).await;
         events.iter().any(|event| matches!(event.body, Body::StepStarted { .. })).then_some(())
@@ -249,7 +249,7 @@ async fn people_pause_resume_and_abort() {
     let bundle = bundle(port, WAITS);
     let _member = member("m1", store.clone(), &bundle);
     ask(&*store, "start", start()).await;
-    let run = answer(&*store, "start").await.run.unwrap();
+    let run = answer(&*store, "start").await.subject.unwrap().run;
     let reason = || "a test".to_owned();
     for (request, command, accepted) in [
         ("pause", Command::Pause { reason: reason() }, true),
@@ -257,7 +257,7 @@ async fn people_pause_resume_and_abort() {
         ("resume", Command::Resume { reason: reason() }, true),
         ("abort", Command::Abort { reason: reason() }, true),
     ] {
-        ask(&*store, request, Ask::Run { run: run.clone(), command }).await;
+        ask(&*store, request, Ask::Run { run: run.clone(), command, seen: None }).await;
         assert_eq!(answer(&*store, request).await.refusal.is_none(), accepted, "{request}");
     }
     until("the end", async || head(&*store).await.filter(|head| head.state == State::Ended(End::Aborted)))
@@ -336,7 +336,7 @@ async fn who_is_told_to_end_acts_on_under_a_lease_that_holds() {
     let mut first = member("m1", store.clone(), &bundle);
     first.leads.wait_for(|leads| *leads).await.unwrap();
     ask(&*store, "first", start()).await;
-    let run = answer(&*store, "first").await.run.unwrap();
+    let run = answer(&*store, "first").await.subject.unwrap().run;
     until("step one", async || {
         let events = journal(&*store, &run).await;
         events.iter().any(|event| matches!(event.body, Body::StepStarted { .. })).then_some(())

@@ -7,18 +7,20 @@
 //! having said so.
 //!
 //! Expectation: the run is Blocked before its first step, with how far the standby was behind;
-//! nothing at all was touched in b. Only a person of the right role may waive that, by name
+//! nothing at all was touched in b. A person who starts it by hand beforehand is refused by G10,
+//! with the same words. Only a person of the right role may waive that, by name
 //! and with a reason; then the run succeeds, and its report says who waived it and that the
 //! RPO was missed.
 
 use std::time::Duration;
 
+use standfast::cli::exit::Exit;
 use standfast_integration::lab::api::{request_id, short};
 use standfast_integration::lab::bundle::Bundle;
 use standfast_integration::lab::world::World;
 use standfast_integration::parts::{Result, poll, shop::rows};
 use standfast_proto::v1::runs_client::RunsClient;
-use standfast_proto::v1::{ApproveRunRequest, ObjectiveOutcome, RunState, StepState};
+use standfast_proto::v1::{ApproveRunRequest, CreateRunRequest, Mode, ObjectiveOutcome, RunState, StepState};
 
 use super::Outcome;
 
@@ -50,6 +52,20 @@ pub(crate) async fn play(world: World) -> Outcome {
         if unmet && plan.would_be_refused { Ok(()) } else { Err(format!("{:?}", plan.requires)) }
     })
     .await?;
+    let wish = CreateRunRequest {
+        playbook: "shop".into(),
+        from: "a".into(),
+        mode: Mode::Emergency.into(),
+        reason: "it looks bad".into(),
+        request_id: request_id(),
+        ..CreateRunRequest::default()
+    };
+    let refused = api.create_run(wish).await.err().ok_or("a person is refused")?;
+    assert_eq!(refused.exit, Exit::Found, "{refused}");
+    let said = refused.to_string();
+    assert!(said.contains("G10 lag") && said.contains("behind") && said.contains("--override lag"), "{said}");
+    assert!(api.runs().await?.is_empty(), "nothing is begun");
+
     let behind = world.shop.bind.addresses().await?;
     world.kill_site_a()?;
 

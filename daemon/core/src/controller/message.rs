@@ -1,6 +1,7 @@
 //! What is said to the controller, and what it says.
 
 use crate::bundle::Bundle;
+use crate::check::Answer;
 use crate::engine::{self, Command, Refusal};
 use crate::guard::{Guard, Ruling};
 use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
@@ -34,6 +35,9 @@ pub enum Ask {
         run: RunId,
         /// What.
         command: Command,
+        /// The last entry of its journal that the person has seen, if they insist on it.
+        #[serde(default)]
+        seen: Option<u64>,
     },
     /// End the hold-down of a site.
     Acknowledge {
@@ -79,6 +83,13 @@ pub enum Input {
         /// What.
         ask: Ask,
     },
+    /// What `Require` came to: the answers in plan order.
+    Required {
+        /// The request that it is for.
+        request: String,
+        /// One for each requirement.
+        answers: Vec<Answer>,
+    },
     /// The run of `Create` is durable.
     Created,
     /// It is not: a lock was taken.
@@ -98,6 +109,13 @@ pub enum Input {
 /// What the daemon has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Ask what a plan requires, before a person gets a run of it.
+    Require {
+        /// The request of that person.
+        request: String,
+        /// The plan.
+        plan: Arc<Plan>,
+    },
     /// Make a run durable, all or nothing: its plan, its first entry, its locks.
     Create(Box<Creation>),
     /// Make entries of a run durable.
@@ -117,8 +135,8 @@ pub enum Effect {
     Answer {
         /// Which.
         request: String,
-        /// The run it concerns, or why not.
-        answer: Result<Option<RunId>, Refusal>,
+        /// The run it concerns, if it concerns one, or why not.
+        answer: Result<Option<Subject>, Refusal>,
     },
     /// Store that a failover was refused.
     Refused(Box<Refused>),
@@ -126,6 +144,17 @@ pub enum Effect {
     Holds(BTreeMap<SiteId, Span>),
     /// Give the leadership up.
     HandOver,
+}
+
+/// The run that an answer is about, as it stood then: whoever repeats the request is told the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Its name.
+    pub run: RunId,
+    /// The last entry of its journal.
+    pub sequence: u64,
+    /// It was wanted anew, and is there already.
+    pub existed: bool,
 }
 
 /// A run to be created.

@@ -1,20 +1,26 @@
-//! A person wants a run: is it bound, permitted, and free of others?
+//! A person wants a run: is it bound, permitted, free of others, and does all hold that its
+//! playbook requires?
+//!
+//! A person is there to be told no: so their run is not begun where one that the automation began
+//! would block. Its requirements are asked again when it is there; what fails then blocks it.
 
-use super::{Controller, RefusalKind};
+use super::{Ask, Controller, Effect, RefusalKind, Subject, Unmet, Wish};
 use crate::action::{Action, FenceProof};
 use crate::bind::bind;
+use crate::check::Answer;
 use crate::engine::command::About;
 use crate::engine::{Refusal, rule};
-use crate::ids::{Digest, Identity, RunId};
+use crate::ids::{Digest, Identity};
 use crate::journal::{Override, Trigger};
 use crate::plan::{Plan, Request};
+use crate::time::Now;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What comes of the wish.
-pub(super) enum Start {
+enum Start {
     /// The same plan runs already.
-    Again(RunId),
+    Again(Subject),
     /// A new run.
     New(Arc<Plan>, Trigger),
 }
@@ -27,7 +33,35 @@ pub(super) fn locks(plan: &Plan) -> Vec<String> {
 }
 
 impl Controller {
-    pub(super) fn start(
+    /// Answers a wish for a run, creates it, or first asks what it requires.
+    pub(super) fn begin(&mut self, wish: Wish, now: Now, effects: &mut Vec<Effect>) {
+        let Ask::Start { request: wanted, reason, overrides, plan: seen } = &wish.ask else { return };
+        let started = self.start(&wish.by, wanted, reason.clone(), overrides.clone(), seen.as_ref());
+        let answer = match started {
+            Err(refusal) => Err(refusal),
+            Ok(Start::Again(subject)) => Ok(Some(subject)),
+            Ok(Start::New(plan, trigger)) => {
+                let digest = plan.digest();
+                let required = match &wish.required {
+                    _ if plan.require.is_empty() => Ok(()),
+                    Some((asked, answers)) if *asked == digest => required(&plan, answers, overrides),
+                    // Not asked yet, or of another plan: a bundle was applied meanwhile.
+                    _ => {
+                        effects.push(Effect::Require { request: wish.request.clone(), plan });
+                        self.requiring.insert(wish.request.clone(), (wish, digest));
+                        return;
+                    }
+                };
+                match required {
+                    Ok(()) => return self.create(plan, trigger, false, Some(wish.request), now, effects),
+                    Err(refusal) => Err(refusal),
+                }
+            }
+        };
+        effects.push(Effect::Answer { request: wish.request, answer });
+    }
+
+    fn start(
         &self,
         by: &Identity,
         wanted: &Request,
@@ -56,7 +90,8 @@ impl Controller {
         for engine in self.engines.values() {
             let run = engine.run();
             if run.plan.digest() == plan.digest() {
-                return Ok(Start::Again(run.id.clone()));
+                let (run, sequence) = (run.id.clone(), run.sequence);
+                return Ok(Start::Again(Subject { run, sequence, existed: true }));
             }
             if let Some(lock) = locks(&run.plan).into_iter().find(|lock| wanted_locks.contains(lock)) {
                 let message =
@@ -93,6 +128,31 @@ impl Controller {
         }
         Ok(())
     }
+}
+
+/// Whether all holds that `plan` requires, but for what is waived by somebody who may.
+fn required(plan: &Plan, answers: &[Answer], overrides: &[Override]) -> Result<(), Refusal> {
+    let waived = |rule: &str| overrides.iter().any(|waiver| waiver.rule == rule);
+    let unmet: Vec<Unmet> = plan
+        .require
+        .iter()
+        .zip(answers)
+        .filter(|(_, answer)| !answer.holds())
+        .filter(|(spec, _)| spec.override_by.is_none() || !waived(rule(&spec.check)))
+        .map(|(spec, answer)| Unmet {
+            rule: rule(&spec.check).to_owned(),
+            condition: spec.check.to_string(),
+            answer: answer.detail().to_owned(),
+            role: spec.override_by.clone(),
+        })
+        .collect();
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> =
+        unmet.iter().map(|unmet| format!("{}: {}", unmet.condition, unmet.answer)).collect();
+    let message = format!("the playbook requires what does not hold: {}", lines.join("; "));
+    Err(Refusal::new(RefusalKind::Precondition, message).about(About::Unmet(unmet)))
 }
 
 /// The roles it takes to waive `waived`: none when nothing of that name may be.

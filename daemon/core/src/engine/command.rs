@@ -79,6 +79,28 @@ pub enum About {
     Role(String),
     /// The safety rule that refuses.
     Guard(Guard),
+    /// What the playbook requires and what does not hold.
+    Unmet(Vec<Unmet>),
+}
+
+/// A requirement that does not hold, or is not known to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmet {
+    /// The name under which it may be waived.
+    pub rule: String,
+    /// The condition with its bounds.
+    pub condition: String,
+    /// What was answered.
+    pub answer: String,
+    /// The role that may waive it; none when nobody may.
+    pub role: Option<String>,
+}
+
+impl Unmet {
+    /// The numbered rule that it is, if it is one.
+    pub fn guard(&self) -> Option<Guard> {
+        (self.rule == Guard::Lag.name()).then_some(Guard::Lag)
+    }
 }
 
 /// The kinds of refusal.
@@ -111,6 +133,20 @@ impl Refusal {
 
 fn precondition(message: impl Into<String>) -> Refusal {
     Refusal::new(RefusalKind::Precondition, message)
+}
+
+/// Whether the person has seen the run as it stands now, if they insist on that.
+pub fn fresh(run: &Run, seen: Option<u64>) -> Result<(), Refusal> {
+    match seen {
+        Some(seen) if seen != run.sequence => {
+            let message = format!(
+                "run {} has changed since you read it: its journal has {} entries, you have seen {seen}",
+                run.id, run.sequence
+            );
+            Err(Refusal::new(RefusalKind::Stale, message).about(About::Run(run.id.clone())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The entries that carry `command` out, or why not.

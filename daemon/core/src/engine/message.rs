@@ -47,6 +47,8 @@ pub enum Input {
         roles: BTreeSet<String>,
         /// What.
         command: Command,
+        /// The last entry that the person has seen, if they insist on it.
+        seen: Option<u64>,
     },
     /// The evidence that a proposed run rests on is gone.
     Withdrawn(String),

@@ -6,10 +6,10 @@
 use super::{Api, refuse};
 use crate::clock;
 use crate::records::{self, Answered, Asked, LEADER, Requested};
-use crate::store::{Compare, Op, OpResult, Range, RangeReply, Revision, Txn, WatchEvent};
+use crate::store::{Compare, Op, OpResult, Range, RangeReply, Txn, WatchEvent};
 use prost::Message;
-use standfast_core::controller::Ask;
-use standfast_core::ids::{Digest, Identity, RunId};
+use standfast_core::controller::{Ask, Subject};
+use standfast_core::ids::{Digest, Identity};
 use standfast_core::time::Span;
 use standfast_core::timing::Timing;
 use std::time::Duration;
@@ -37,18 +37,11 @@ pub(super) struct Wish {
     content: Digest,
 }
 
-/// What is known of a wish.
-#[derive(Debug)]
-pub(super) struct Placed {
-    /// The revision at which it was first written.
-    pub(super) revision: Revision,
-}
-
 /// What came of it.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Carried out; the run it concerns.
-    Done(Option<RunId>),
+    /// Carried out; the run it concerns, if it concerns one.
+    Done(Option<Subject>),
     /// It waits for a leader.
     Waiting {
         /// Whether somebody leads, who has not answered yet.
@@ -89,14 +82,14 @@ pub(super) fn until_led(timing: &Timing) -> Span {
 
 impl Api {
     /// Whether the wish came before.
-    pub(super) async fn known(&self, wish: &Wish) -> Result<Option<Placed>, Status> {
+    pub(super) async fn known(&self, wish: &Wish) -> Result<bool, Status> {
         let reply = self.store().range(Range::key(records::request(&wish.id))).await;
         recognize(wish, &reply.map_err(refuse::store)?)
     }
 
     /// Writes the wish, once, provided that `guards` hold; otherwise what the caller has seen is
     /// not what is there.
-    pub(super) async fn place(&self, wish: &Wish, ask: Ask, guards: Vec<Compare>) -> Result<Placed, Status> {
+    pub(super) async fn place(&self, wish: &Wish, ask: Ask, guards: Vec<Compare>) -> Result<(), Status> {
         let wall_ms = clock::wall_ms();
         let seen = records::request(&wish.id);
         let requested = Requested { content: wish.content.clone(), wall_ms };
@@ -110,14 +103,12 @@ impl Api {
         let mut tries = 1;
         loop {
             match self.store().txn(txn.clone()).await {
-                Ok(reply) if reply.succeeded => return Ok(Placed { revision: reply.revision }),
+                Ok(reply) if reply.succeeded => return Ok(()),
                 Ok(reply) => {
-                    let before = match reply.results.first() {
-                        Some(OpResult::Range(range)) => recognize(wish, range)?,
-                        _ => None,
+                    return match reply.results.first() {
+                        Some(OpResult::Range(range)) if recognize(wish, range)? => Ok(()),
+                        _ => Err(refuse::stale("it has changed since you read it; read it again")),
                     };
-                    let stale = || refuse::stale("it has changed since you read it; read it again");
-                    return before.ok_or_else(stale);
                 }
                 // Sent again it is found, if it was written.
                 Err(error) if error.is_ambiguous() && tries < TRIES => tries += 1,
@@ -135,7 +126,7 @@ impl Api {
             Err(_) => Ok(Outcome::Waiting { led: self.led().await? }),
             Ok(answered) => match answered? {
                 Answered { refusal: Some(refusal), .. } => Err(refuse::refusal(&refusal)),
-                Answered { run, .. } => Ok(Outcome::Done(run)),
+                Answered { subject, .. } => Ok(Outcome::Done(subject)),
             },
         }
     }
@@ -146,15 +137,15 @@ impl Api {
         wish: &Wish,
         ask: Ask,
         guards: Vec<Compare>,
-    ) -> Result<Option<RunId>, Status> {
+    ) -> Result<Option<Subject>, Status> {
         self.place(wish, ask, guards).await?;
         match self.outcome(wish).await? {
-            Outcome::Done(run) => Ok(run),
+            Outcome::Done(subject) => Ok(subject),
             Outcome::Waiting { led } => Err(self.unanswered(wish, led)),
         }
     }
 
-    fn unanswered(&self, wish: &Wish, led: bool) -> Status {
+    pub(super) fn unanswered(&self, wish: &Wish, led: bool) -> Status {
         let timing = self.timing();
         let why = if led { "the leader has not answered yet" } else { "nobody leads at the moment" };
         refuse::uncertain(format!(
@@ -196,11 +187,11 @@ impl Api {
     }
 }
 
-fn recognize(wish: &Wish, range: &RangeReply) -> Result<Option<Placed>, Status> {
-    let Some(kv) = range.kvs.first() else { return Ok(None) };
+fn recognize(wish: &Wish, range: &RangeReply) -> Result<bool, Status> {
+    let Some(kv) = range.kvs.first() else { return Ok(false) };
     let requested: Requested = records::decode(kv).map_err(refuse::internal)?;
     if requested.content != wish.content {
         return Err(refuse::reused(&wish.id));
     }
-    Ok(Some(Placed { revision: kv.create_revision }))
+    Ok(true)
 }

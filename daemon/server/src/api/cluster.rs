@@ -233,7 +233,7 @@ impl Cluster for Api {
         let reason = reason(&message.reason, true)?;
         let state = State::read(self.store(), None).await?;
         let epoch = state.leader.as_ref().map_or(0, |leader| leader.epoch.0);
-        if self.known(&wish).await?.is_some() {
+        if self.known(&wish).await? {
             self.ask(&wish, Ask::StepDown { reason }, Vec::new()).await?;
             let now = state.leader.as_ref().map(leader);
             return Ok(Response::new(StepDownResponse { leader: now }));

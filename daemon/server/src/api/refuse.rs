@@ -3,11 +3,12 @@
 
 use crate::bundles::BundleError;
 use crate::store::StoreError;
-use standfast_core::controller::{About, RefusalKind};
+use standfast_core::controller::{About, RefusalKind, Unmet};
 use standfast_core::engine::Refusal;
 use standfast_core::finding::Findings;
+use standfast_core::guard::Guard;
 use standfast_proto::reason;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
@@ -132,6 +133,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Status {
         }
         (RefusalKind::Denied, _) => status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[], |_| {}),
         (RefusalKind::Invalid, _) => status(Code::InvalidArgument, reason::BAD_FIELD, message, &[], |_| {}),
+        (RefusalKind::Stale, Some(About::Run(_))) => stale(message),
         (RefusalKind::Stale, _) => status(Code::Aborted, reason::STALE_PLAN, message, &[], |_| {}),
         (RefusalKind::Precondition, Some(About::Run(run))) => {
             status(Code::FailedPrecondition, reason::LOCKED, message, &[("run", run.as_str())], |_| {})
@@ -139,13 +141,51 @@ pub(super) fn refusal(refusal: &Refusal) -> Status {
         (RefusalKind::Precondition, Some(About::Guard(guard))) => {
             let id = guard.id();
             let about = [("guards", id.as_str())];
-            status(Code::FailedPrecondition, reason::GUARD_REFUSED, message, &about, |details| {
+            let text = format!("refused by {guard}: {message}");
+            status(Code::FailedPrecondition, reason::GUARD_REFUSED, text, &about, |details| {
                 let violation = PreconditionViolation::new(id.as_str(), guard.name(), message);
                 details.set_precondition_failure(vec![violation]);
             })
         }
+        (RefusalKind::Precondition, Some(About::Unmet(unmet))) => unmet_requirements(message, unmet),
         (RefusalKind::Precondition, _) => wrong_state(message, ""),
     }
+}
+
+/// What a playbook requires does not hold: refused by a guard if one of it is a guard's.
+fn unmet_requirements(message: &str, unmet: &[Unmet]) -> Status {
+    let joined = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(",");
+    let guards: BTreeSet<Guard> = unmet.iter().filter_map(Unmet::guard).collect();
+    let ids = joined(guards.iter().map(|guard| guard.id()).collect());
+    // Only if all of it may be waived is it of use to say how.
+    let roles: Option<BTreeSet<String>> = unmet.iter().map(|unmet| unmet.role.clone()).collect();
+    let rules = joined(unmet.iter().map(|unmet| unmet.rule.clone()).collect());
+    let roles = roles.map(joined);
+    let mut about = match &roles {
+        Some(roles) => vec![("override", rules.as_str()), ("role", roles.as_str())],
+        None => vec![("override", "")],
+    };
+    let (reason, text) = match guards.first() {
+        Some(guard) => {
+            about.push(("guards", ids.as_str()));
+            (reason::GUARD_REFUSED, format!("refused by {guard}: {message}"))
+        }
+        None => (reason::REQUIRE_UNMET, message.to_owned()),
+    };
+    status(Code::FailedPrecondition, reason, text, &about, |details| {
+        let violation = |unmet: &Unmet| {
+            let (kind, subject) = match unmet.guard() {
+                Some(guard) => (guard.id(), guard.name().to_owned()),
+                None => ("REQUIRE".to_owned(), unmet.condition.clone()),
+            };
+            let why = match unmet.guard() {
+                Some(_) => format!("{}: {}", unmet.condition, unmet.answer),
+                None => unmet.answer.clone(),
+            };
+            PreconditionViolation::new(kind, subject, why)
+        };
+        details.set_precondition_failure(unmet.iter().map(violation).collect::<Vec<_>>());
+    })
 }
 
 /// The store could not do it.

@@ -4,11 +4,11 @@ mod list;
 mod story;
 mod watch;
 
-use super::asks::{Outcome, Placed, Wish, reason, until_led};
+use super::asks::{Outcome, Wish, reason, until_led};
 use super::{Answers, Api, plans, refuse, reports, wire};
 use crate::records::{self, Head};
-use crate::store::{Compare, Range, Revision};
-use standfast_core::controller::Ask;
+use crate::store::{Range, Revision};
+use standfast_core::controller::{Ask, Subject};
 use standfast_core::engine::Command;
 use standfast_core::ids::{Digest, Identity, RunId, StepId};
 use standfast_core::run::StepState;
@@ -49,20 +49,26 @@ impl Api {
         Ok(story)
     }
 
+    /// A run as it stood when a request was carried out: the same however often that is repeated.
+    async fn then(&self, subject: &Subject) -> Result<Story, Status> {
+        let (head, ..) = self.head(subject.run.as_str()).await?;
+        let (story, _) = story::read_until(self.store(), &head.id, &head.plan, subject.sequence).await?;
+        Ok(story)
+    }
+
     async fn change(&self, change: Change, command: Command) -> Result<Response<v1::Run>, Status> {
         let Change { wish, id, etag } = change;
-        let run = RunId::new(&id);
-        if self.known(&wish).await?.is_none() {
+        let (run, seen) = (RunId::new(&id), story::seen(&etag)?);
+        if !self.known(&wish).await? {
             let (head, ..) = self.head(&id).await?;
-            let guards = match etag.as_str() {
-                "" => Vec::new(),
-                etag => vec![Compare::modified(records::run(&head.id), story::revision_of(etag)?)],
-            };
-            self.ask(&wish, Ask::Run { run, command }, guards).await?;
-        } else {
-            self.ask(&wish, Ask::Run { run, command }, Vec::new()).await?;
+            // The leader compares again. This one saves a wait for it.
+            if seen.is_some_and(|seen| seen != head.sequence) {
+                return Err(refuse::stale(format!("run {id} has changed since you read it")));
+            }
         }
-        Ok(Response::new(self.story(&id).await?.to_run(true)))
+        let subject = self.ask(&wish, Ask::Run { run, command, seen }, Vec::new()).await?;
+        let subject = subject.ok_or_else(|| refuse::internal("the leader's answer names no run"))?;
+        Ok(Response::new(self.then(&subject).await?.to_run(true)))
     }
 
     /// The step that a retry without a name means: the one that blocks the run, none if it is
@@ -92,20 +98,20 @@ impl Api {
         }
     }
 
-    async fn created(&self, wish: &Wish, placed: Placed) -> Result<Response<CreateRunResponse>, Status> {
+    async fn created(&self, wish: &Wish) -> Result<Response<CreateRunResponse>, Status> {
         match self.outcome(wish).await? {
-            Outcome::Done(Some(run)) => {
-                let (head, _, created) = self.head(run.as_str()).await?;
-                let (story, _) = read(self.store(), &head.id, &head.plan).await?;
+            Outcome::Done(Some(subject)) => {
+                let story = self.then(&subject).await?;
                 Ok(Response::new(CreateRunResponse {
                     plan: Some(plans::plan(&story.run.plan)),
                     run: Some(story.to_run(true)),
-                    existed: created < placed.revision,
+                    existed: subject.existed,
                     waits_for_leader: None,
                 }))
             }
             Outcome::Done(None) => Err(refuse::internal("the leader's answer names no run")),
-            Outcome::Waiting { .. } => Ok(Response::new(CreateRunResponse {
+            Outcome::Waiting { led: true } => Err(self.unanswered(wish, true)),
+            Outcome::Waiting { led: false } => Ok(Response::new(CreateRunResponse {
                 waits_for_leader: wire::span(until_led(&self.timing())),
                 ..CreateRunResponse::default()
             })),
@@ -148,15 +154,15 @@ impl Runs for Api {
         }
         let wish = Wish::new(&message.request_id, by, &message)?;
         let reason = reason(&message.reason, true)?;
-        if let Some(placed) = self.known(&wish).await? {
-            return self.created(&wish, placed).await;
+        if self.known(&wish).await? {
+            return self.created(&wish).await;
         }
         let plan = plans::bound(&*self.bundle()?, plans::Wanted::from(&message))?;
         let overrides = plans::overrides(&plan, &message.overrides)?;
         let seen = (!message.plan_digest.is_empty()).then(|| Digest::from(message.plan_digest.as_str()));
         let ask = Ask::Start { request: plan.request.clone(), reason, overrides, plan: seen };
-        let placed = self.place(&wish, ask, Vec::new()).await?;
-        let mut answer = self.created(&wish, placed).await?;
+        self.place(&wish, ask, Vec::new()).await?;
+        let mut answer = self.created(&wish).await?;
         if answer.get_ref().plan.is_none() {
             answer.get_mut().plan = Some(plans::plan(&plan));
         }
@@ -199,7 +205,7 @@ impl Runs for Api {
         let (change, message) = change!(request);
         let reason = reason(&message.reason, false)?;
         let step = match (step(&message.step), self.known(&change.wish).await?) {
-            (None, None) => self.blocking(&message.id).await?,
+            (None, false) => self.blocking(&message.id).await?,
             (step, _) => step,
         };
         self.change(change, Command::Retry { step, reason }).await

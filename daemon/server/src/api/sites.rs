@@ -75,7 +75,7 @@ impl Sites for Api {
         let bundle = self.bundle()?;
         let site = Self::site_id(&bundle, &message.name)?;
         let mut guards = Vec::new();
-        if !message.etag.is_empty() && self.known(&wish).await?.is_none() {
+        if !message.etag.is_empty() && !self.known(&wish).await? {
             let state = State::read(self.store(), None).await?;
             if self.view(&bundle, &state).etag(&site) != message.etag {
                 return Err(refuse::stale(format!(

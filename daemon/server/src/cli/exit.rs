@@ -89,7 +89,8 @@ impl From<Status> for Failure {
             "" => format!("the call failed: {}", status.code()),
             message => message.to_owned(),
         };
-        for line in detail_lines(&details) {
+        let lines = detail_lines(&details, &message);
+        for line in lines {
             message.push_str("\n  ");
             message.push_str(&line);
         }
@@ -130,25 +131,35 @@ fn exit_of_code(code: Code) -> Exit {
     }
 }
 
-/// The ids and places that a message alone would not carry.
-fn detail_lines(details: &ErrorDetails) -> Vec<String> {
-    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations).map(|v| {
-        match v.reason.as_str() {
-            "" => format!("{}: {}", v.field, v.description),
-            id => format!("{id} {}: {}", v.field, v.description),
-        }
+/// The ids and places that the message does not carry.
+fn detail_lines(details: &ErrorDetails, message: &str) -> Vec<String> {
+    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+    let fields = fields.map(|v| (v.reason.as_str(), v.field.as_str(), v.description.as_str()));
+    let refusals = details.precondition_failure().into_iter().flat_map(|failure| &failure.violations);
+    let refusals = refusals.map(|v| match v.r#type.as_str() {
+        "REQUIRE" => ("", v.subject.as_str(), v.description.as_str()),
+        id => (id, v.subject.as_str(), v.description.as_str()),
     });
-    let guards = details
-        .precondition_failure()
-        .into_iter()
-        .flat_map(|failure| &failure.violations)
-        .map(|v| format!("{} {}: {}", v.r#type, v.subject, v.description));
-    fields.chain(guards).collect()
+    fields
+        .chain(refusals)
+        .filter(|(id, what, why)| [id, what, why].into_iter().any(|part| !message.contains(part)))
+        .map(|(id, what, why)| format!("{id} {what}: {why}").trim_start().to_owned())
+        .collect()
 }
 
 fn hint_of(said: &str, metadata: impl Fn(&str) -> Option<String>) -> Option<String> {
     match said {
         reason::LOCKED => metadata("run").map(|run| format!("to look at it: standfast run get {run}")),
+        reason::GUARD_REFUSED | reason::REQUIRE_UNMET => metadata("override").map(|names| {
+            if names.is_empty() {
+                return "mend it, and do this again: nobody may waive it".to_owned();
+            }
+            let waive: Vec<String> =
+                names.split(',').map(|name| format!("--override {name}='why'")).collect();
+            let role = metadata("role").unwrap_or_default();
+            let waive = waive.join(" ");
+            format!("mend it, and do this again; or take it upon yourself, in the role `{role}`: {waive}")
+        }),
         reason::NOT_ALLOWED => {
             metadata("role").map(|role| format!("it takes the role `{role}`: one of its people has to do it"))
         }
@@ -208,6 +219,31 @@ mod tests {
         let failure = Failure::from(refused);
         assert_eq!(failure.exit, Exit::Found);
         assert_eq!(failure.message, "no\n  G08 lag: 12 s, allowed 5 s");
+    }
+
+    #[test]
+    fn what_is_said_is_not_said_twice() {
+        let refused = status(Code::InvalidArgument, reason::BAD_FIELD, |details| {
+            details.set_bad_request(vec![FieldViolation::new("mode", "say which")]);
+        });
+        let refused =
+            Status::with_error_details(refused.code(), "mode: say which", refused.get_error_details());
+        assert_eq!(Failure::from(refused).message, "mode: say which");
+    }
+
+    #[test]
+    fn what_may_be_waived_is_said_with_its_name_and_role() {
+        let hint = |names: &str| {
+            let metadata = [("override", names), ("role", "commander")];
+            let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let mut details = ErrorDetails::new();
+            details.set_error_info(reason::REQUIRE_UNMET, "standfast", HashMap::from(metadata));
+            let status = Status::with_error_details(Code::FailedPrecondition, "no", details);
+            Failure::from(status).hints
+        };
+        assert!(hint("")[0].ends_with("nobody may waive it"), "{:?}", hint(""));
+        let said = "in the role `commander`: --override lag='why' --override http.get='why'";
+        assert!(hint("lag,http.get")[0].ends_with(said), "{:?}", hint("lag,http.get"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::guarded::{Guarded, Lost};
 use crate::records::{self, Answered, HOLDS, Head};
 use crate::store::{Compare, Op, OpResult, Range, Revision, chunked, limits};
-use standfast_core::controller::{Creation, Ending};
+use standfast_core::controller::{Creation, Ending, Subject};
 use standfast_core::ids::RunId;
 use standfast_core::journal::Event;
 use standfast_core::run::Run;
@@ -54,7 +54,8 @@ pub(super) async fn create(
         txn = txn.when(Compare::absent(&key)).then(Op::put(key, id.as_str()));
     }
     if let Some(request) = request {
-        let answered = Answered::new(Ok(Some(id.clone())), clock::wall_ms());
+        let subject = Subject { run: id.clone(), sequence: 1, existed: false };
+        let answered = Answered::new(Ok(Some(subject)), clock::wall_ms());
         txn = txn
             .then(Op::put(records::answer(request), records::encode(&answered)))
             .then(Op::delete(records::ask(request)));
@@ -98,7 +99,9 @@ pub(super) async fn append(
         }
         if batches.peek().is_none() {
             for request in answers {
-                let answered = Answered::new(Ok(Some(id.clone())), clock::wall_ms());
+                let sequence = stored.run.sequence;
+                let subject = Subject { run: id.clone(), sequence, existed: false };
+                let answered = Answered::new(Ok(Some(subject)), clock::wall_ms());
                 txn = txn
                     .then(Op::put(records::answer(request), records::encode(&answered)))
                     .then(Op::delete(records::ask(request)));

@@ -11,8 +11,9 @@ use standfast::condition::Env;
 use standfast::lead::{self, Me};
 use standfast::metrics::Metrics;
 use standfast::observer;
+use standfast::records::LEADER;
 use standfast::secrets::Secrets;
-use standfast::store::{EmbeddedStore, Store};
+use standfast::store::{EmbeddedStore, Range, Store};
 use standfast::tls::Tls;
 use standfast_proto::v1::bundles_client::BundlesClient;
 use standfast_proto::v1::runs_client::RunsClient;
@@ -253,6 +254,22 @@ pub(crate) async fn until(member: &Daemon, id: &str, wanted: impl Fn(&Run) -> bo
         }
     };
     tokio::time::timeout(PATIENCE, looking).await.expect("the run comes that far")
+}
+
+/// The digest of the bundle that a member works by.
+pub(crate) async fn get_digest(member: &Daemon) -> String {
+    let mut client = bundles_client::BundlesClient::new(member.channel().await);
+    client.get_bundle(GetBundleRequest::default()).await.unwrap().into_inner().digest
+}
+
+/// Waits until nobody leads: the lease of whoever did has run out.
+pub(crate) async fn gone(store: &Arc<dyn Store>) {
+    let free = async {
+        while !store.range(Range::key(LEADER)).await.unwrap().kvs.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.expect("the lease runs out");
 }
 
 /// The code and the reason of a refusal.

@@ -86,11 +86,6 @@ async fn a_watch_goes_on_by_revision_on_another_member() {
     assert!(sequences.windows(2).all(|pair| pair[1] == pair[0] + 1), "{sequences:?}");
 }
 
-async fn get_digest(member: &Daemon) -> String {
-    let mut client = bundles_client::BundlesClient::new(member.channel().await);
-    client.get_bundle(GetBundleRequest::default()).await.unwrap().into_inner().digest
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_ended_is_told_whole_also_after_compaction() {
     let (store, member, _tool) = led().await;

@@ -71,7 +71,7 @@ pub(crate) fn short(head: &Head, revision: Revision) -> v1::Run {
         bundle_digest: head.bundle.as_str().to_owned(),
         past_point_of_no_return: head.crossed,
         services: head.services.iter().map(ToString::to_string).collect(),
-        etag: revision.to_string(),
+        etag: head.sequence.to_string(),
         revision,
         steps_done: wire::count(head.progress.0),
         steps_total: wire::count(head.progress.1),

@@ -78,6 +78,16 @@ pub(crate) async fn read(
     id: &RunId,
     plan: &Digest,
 ) -> Result<(Story, Vec<v1::JournalEvent>), Status> {
+    read_until(store, id, plan, u64::MAX).await
+}
+
+/// Reads a run as it stood with entry `last`.
+pub(crate) async fn read_until(
+    store: &dyn Store,
+    id: &RunId,
+    plan: &Digest,
+    last: u64,
+) -> Result<(Story, Vec<v1::JournalEvent>), Status> {
     let now = store.range(Range::key(records::run(id))).await.map_err(refuse::store)?.revision;
     let (plan, entries) = entries_at(store, id, plan, now).await?;
     let damaged = |why: &dyn std::fmt::Display| refuse::internal(format!("run {id}: {why}"));
@@ -87,16 +97,17 @@ pub(crate) async fn read(
     let begun = Story::begin(id.clone(), plan, first, *revision);
     let (mut story, told) = begun.map_err(|error| damaged(&error))?;
     let mut events = vec![told];
-    for (event, revision) in rest {
+    for (event, revision) in rest.iter().take_while(|(event, _)| event.sequence <= last) {
         events.push(story.tell(event, *revision).map_err(|error| damaged(&error))?);
     }
     story.read_at = now;
     Ok((story, events))
 }
 
-/// An etag is the revision of the run's last entry.
-pub(crate) fn revision_of(etag: &str) -> Result<Revision, Status> {
-    etag.parse().map_err(|_| refuse::bad_field("etag", "it is not one that was answered with a run"))
+/// An etag is the sequence number of the run's last entry: none when nobody insists on one.
+pub(crate) fn seen(etag: &str) -> Result<Option<u64>, Status> {
+    let not_ours = |_| refuse::bad_field("etag", "it is not one that was answered with a run");
+    (!etag.is_empty()).then(|| etag.parse().map_err(not_ours)).transpose()
 }
 
 impl Story {
@@ -275,7 +286,7 @@ impl Story {
             overrides: self.overrides.clone(),
             past_point_of_no_return: run.crossed,
             services: run.plan.services.iter().map(ToString::to_string).collect(),
-            etag: self.revision.to_string(),
+            etag: run.sequence.to_string(),
             revision: self.revision,
             steps_done: wire::count(done.count()),
             steps_total: wire::count(run.steps.len()),

@@ -74,7 +74,7 @@ fn waived(given: &str, reason: &str) -> Result<Override, Failure> {
     let (name, why) = given.split_once('=').unwrap_or((given, reason));
     if name.is_empty() || why.is_empty() {
         return Err(Failure::usage(format!("`--override {given}` lacks a name or a reason"))
-            .hint("as in --override G08='kim agreed to lose 5 s'"));
+            .hint("as in --override lag='kim agreed to lose 5 s'"));
     }
     Ok(Override { name: name.to_owned(), reason: why.to_owned(), identity: String::new() })
 }
