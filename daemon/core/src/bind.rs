@@ -163,7 +163,8 @@ fn clusters<'a>(
     playbook: &'a Playbook,
     services: &BTreeSet<&ServiceId>,
 ) -> BTreeSet<&'a str> {
-    let of_services = services.iter().filter_map(|id| fleet.services.get(*id)?.resource.as_ref());
+    let of_services =
+        services.iter().filter_map(|id| fleet.services.get(*id)).flat_map(|service| &service.resources);
     let promoted = playbook.flat().filter(|step| step.call.spec.is("postgres.promote"));
     of_services
         .map(|resource| resource.value.as_str())

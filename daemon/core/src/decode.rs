@@ -80,7 +80,14 @@ impl<'a> Decoder<'a> {
             }
             (_, Type::OneOrMany(inner)) => Value::List(vec![self.value(node, inner)?]),
             (Kind::Map { entries, .. }, Type::Map(inner)) => self.map(entries, inner, node.at)?,
-            (Kind::Map { entries, .. }, Type::PerSite(inner)) => self.per_site(entries, inner, node.at)?,
+            (Kind::Map { entries, .. }, Type::PerSite(inner)) => {
+                self.per(Target::Site, entries, inner, node.at)?
+            }
+            (Kind::Map { entries, .. }, Type::PerService(inner)) => {
+                self.per(Target::Service, entries, inner, node.at)?
+            }
+            (Kind::Map { .. }, Type::Brief(_, map)) => return self.value(node, map),
+            (_, Type::Brief(word, _)) => return self.value(node, word),
             (Kind::Map { entries, cut }, Type::Object(fields)) => {
                 Value::Object(self.object(entries, fields, node.at, *cut))
             }
@@ -161,9 +168,10 @@ impl<'a> Decoder<'a> {
         Some(Value::Map(values))
     }
 
-    fn per_site(&mut self, entries: &[Entry], inner: &Type, at: Place) -> Option<Value> {
+    /// A map whose keys point at something.
+    fn per(&mut self, target: Target, entries: &[Entry], inner: &Type, at: Place) -> Option<Value> {
         for entry in entries {
-            self.refer(Target::Site, &entry.key, entry.key_at);
+            self.refer(target, &entry.key, entry.key_at);
         }
         self.map(entries, inner, at)
     }

@@ -4,6 +4,11 @@
 //! needs can be resolved to sites, exactly.
 
 mod build;
+pub mod control;
+pub mod service;
+
+pub use control::{Control, Evidence, Home, Homes};
+pub use service::{Placement, Replication, Service, ServiceKind};
 
 use crate::bind::Scope;
 use crate::check::{Check, Database, RecordType};
@@ -48,6 +53,18 @@ pub struct Fleet {
     pub power_off: BTreeMap<SiteId, Vec<String>>,
     /// What is run when a site is lost.
     pub on_loss: Vec<OnLoss>,
+    /// Whether what is not said counts as failed.
+    pub full_proof: bool,
+    /// What stands in none of the sites.
+    pub outside: Outside,
+    /// Where secrets live that do not lie beside every member.
+    pub secrets: BTreeMap<SecretName, Home>,
+    /// What Standfast and its people stand on.
+    pub control: Control,
+    /// What shows that a plan works.
+    pub evidence: Vec<Evidence>,
+    /// A site that was not left for longer is not rehearsed.
+    pub drill_max_age: Span,
     /// Names of sites, services and resources that could not be read: reported, and known.
     pub broken: BTreeSet<String>,
 }
@@ -65,6 +82,19 @@ pub struct Site {
     pub domains: Vec<String>,
     /// Its power feed.
     pub power: Option<String>,
+    /// Its fire compartment.
+    pub fire: Option<String>,
+    /// The load that it can carry, in the fleet's own unit.
+    pub capacity: Option<u64>,
+}
+
+/// What stands in none of the sites.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// By address.
+    pub networks: Vec<String>,
+    /// By name.
+    pub domains: Vec<String>,
 }
 
 /// The probes of a site.
@@ -74,40 +104,6 @@ pub struct Probes {
     pub at: Place,
     /// In the order of the file.
     pub calls: Vec<Call>,
-}
-
-/// What a service is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceKind {
-    /// Serves customers.
-    App,
-    /// Keeps data.
-    Data,
-    /// Operates the others.
-    Tooling,
-}
-
-/// A service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
-    /// Where its name stands.
-    pub at: Place,
-    /// 0 is what everything else needs.
-    pub tier: u64,
-    /// Who is called.
-    pub owner: Option<String>,
-    /// What it is.
-    pub kind: ServiceKind,
-    /// The resource that it is.
-    pub resource: Option<Spanned<ResourceId>>,
-    /// The longest it may be away.
-    pub rto: Option<Span>,
-    /// The most that may be lost.
-    pub rpo: Option<Span>,
-    /// Where it is active (true), and where it could be.
-    pub runs_in: BTreeMap<SiteId, bool>,
-    /// Services that it cannot work without.
-    pub needs: Vec<Spanned<ServiceId>>,
 }
 
 /// A resource and where its name stands.
@@ -200,7 +196,7 @@ impl Fleet {
         };
         let mut services: BTreeMap<SiteId, BTreeSet<ServiceId>> = BTreeMap::new();
         for (id, service) in &self.services {
-            for (site, _) in service.runs_in.iter().filter(|(_, active)| **active) {
+            for site in service.active_in() {
                 services.entry(site.clone()).or_default().insert(id.clone());
             }
         }

@@ -81,6 +81,10 @@ pub struct Step {
     pub unreachable: Unreachable,
     /// What proves it.
     pub verify: Option<Verify>,
+    /// What it is done with, beside what its action names.
+    pub uses: Vec<Spanned<ServiceId>>,
+    /// What is back once it has succeeded; when empty, what it acts on at the destination.
+    pub restores: Vec<Spanned<ServiceId>>,
     /// What takes it back; `None` when the playbook is silent.
     pub undo: Option<Undo>,
     /// Once this has started, the run only goes forward.
@@ -249,6 +253,8 @@ fn step(object: &Object) -> Option<Step> {
             within: verify.span("within").unwrap_or_default(),
             all: verify.calls("all").into_iter().cloned().collect(),
         }),
+        uses: names(object, "uses"),
+        restores: names(object, "restores"),
         undo: object.get("undo").and_then(|undo| match &undo.value {
             Value::None => Some(Undo::None),
             Value::Object(object) => object.call.clone().map(Undo::Act),

@@ -34,12 +34,13 @@ This page is made from the tables that the parser reads; a test keeps it so.
 pub fn markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str("\n## A fleet\n\n");
-    object(&mut page, "", FLEET);
+    let mut shown = Shown::new();
+    keys(&mut page, "", FLEET, &mut shown);
     timing(&mut page);
     page.push_str("\n## A playbook\n\n");
-    object(&mut page, "", PLAYBOOK);
+    keys(&mut page, "", PLAYBOOK, &mut shown);
     page.push_str("\n## A step\n\nExactly one action, or `parallel`, and:\n\n");
-    object(&mut page, "", ENVELOPE);
+    keys(&mut page, "", ENVELOPE, &mut shown);
     page.push_str("\n## Actions\n");
     ACTIONS.iter().for_each(|spec| call(&mut page, spec, true));
     page.push_str(
@@ -56,43 +57,52 @@ pub fn markdown() -> String {
     page
 }
 
-/// A table of keys, then one for each map among them.
-fn object(page: &mut String, path: &str, fields: &'static [Field]) {
-    if !path.is_empty() {
-        let _ = writeln!(page, "\n### {path}\n");
-    }
-    keys(page, path, fields);
-}
+/// Where each map of keys was shown first.
+type Shown = Vec<(&'static [Field], String)>;
 
-fn keys(page: &mut String, path: &str, fields: &'static [Field]) {
+/// A table of keys, then one for each map among them.
+fn keys(page: &mut String, path: &str, fields: &'static [Field], shown: &mut Shown) {
     table(page, fields);
     for field in fields {
         let path = match path {
             "" => field.name.to_owned(),
             _ => format!("{path}.{}", field.name),
         };
-        nested(page, &path, &field.ty);
+        nested(page, &path, &field.ty, shown);
     }
 }
 
-fn nested(page: &mut String, path: &str, ty: &'static Type) {
-    match ty {
-        Type::Object(fields) => object(page, path, fields),
-        Type::Variant(fields) => {
-            let _ = writeln!(page, "\n### {path}\n\nExactly one of:\n");
-            keys(page, path, fields);
-        }
-        Type::Map(inner) => nested(page, &format!("{path}.NAME"), inner),
-        Type::PerSite(inner) => nested(page, &format!("{path}.SITE"), inner),
+fn nested(page: &mut String, path: &str, ty: &'static Type, shown: &mut Shown) {
+    let (heading, fields) = match ty {
+        Type::Object(fields) => (path.to_owned(), *fields),
+        Type::Variant(fields) => (format!("{path}\n\nExactly one of:"), *fields),
+        Type::Map(inner) => return nested(page, &format!("{path}.NAME"), inner, shown),
+        Type::PerSite(inner) => return nested(page, &format!("{path}.SITE"), inner, shown),
+        Type::PerService(inner) => return nested(page, &format!("{path}.SERVICE"), inner, shown),
+        Type::Brief(_, map) => return nested(page, path, map, shown),
         Type::List(inner) | Type::NoneOr(inner) | Type::OneOrMany(inner) => {
-            nested(page, &format!("{path}[]"), inner);
+            return nested(page, &format!("{path}[]"), inner, shown);
         }
         // Steps, actions and conditions have parts of their own.
         Type::Call(_, fields) if fields.len() != ENVELOPE.len() && !fields.is_empty() => {
-            object(page, &format!("{path}, beside the condition"), fields);
+            (format!("{path}, beside the condition"), *fields)
         }
-        _ => {}
+        _ => return,
+    };
+    // The same keys in another place are shown once.
+    if let Some((_, first)) = shown.iter().find(|(other, _)| std::ptr::eq(*other, fields)) {
+        let _ = writeln!(page, "\n### {path}\n\nAs [{first}](#{}).", anchor(first));
+        return;
     }
+    shown.push((fields, path.to_owned()));
+    let _ = writeln!(page, "\n### {heading}\n");
+    keys(page, path, fields, shown);
+}
+
+/// The name that a heading gets where Markdown is shown.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | ' '));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 
 fn table(page: &mut String, fields: &[Field]) {

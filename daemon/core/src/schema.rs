@@ -63,6 +63,10 @@ pub enum Type {
     Map(&'static Type),
     /// Names of sites, each with one of these.
     PerSite(&'static Type),
+    /// Names of services, each with one of these.
+    PerService(&'static Type),
+    /// One word of the first, or a map of the second that says more.
+    Brief(&'static Type, &'static Type),
     /// Exactly these keys.
     Object(&'static [Field]),
     /// Exactly one of these keys.
@@ -219,6 +223,8 @@ impl Type {
             Self::List(inner) => format!("a list, each {}", inner.words()),
             Self::Map(inner) => format!("a map of names, each with {}", inner.words()),
             Self::PerSite(inner) => format!("a map of sites, each with {}", inner.words()),
+            Self::PerService(inner) => format!("a map of services, each with {}", inner.words()),
+            Self::Brief(word, map) => format!("{}, or {}", word.words(), map.words()),
             Self::Object(fields) => format!("a map of {}", keys(fields)),
             Self::Variant(fields) => format!("a map with exactly one of {}", keys(fields)),
             Self::Call(CallKind::Action, []) => "an action".into(),

@@ -22,7 +22,7 @@ pub(super) static PAGES: &[Page] = &[
     Page {
         code: code::TOO_LARGE,
         why: "At most 4 MiB, 400,000 values and 32 levels are read of one file, 2,000 steps of one\n\
-              playbook and 32 sites, so that no file can keep a member from its work.",
+              playbook and 128 sites, so that no file can keep a member from its work.",
         wrong: Playbook("title: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[deep]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n"),
         right: Playbook("title: deep\n"),
     },

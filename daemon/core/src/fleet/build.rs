@@ -1,6 +1,8 @@
 //! From decoded values to a fleet. What is missing here was reported by the decoder.
 
-use super::{Body, Dns, Fleet, OnLoss, Probes, Resource, Server, Service, ServiceKind, Site};
+use super::{
+    Body, Control, Dns, Evidence, Fleet, OnLoss, Outside, Probes, Resource, Server, Service, Site, control,
+};
 use crate::check::RecordType;
 use crate::decode::{Object, Value};
 use crate::ids::{Identity, PlaybookId, SecretName, SiteId};
@@ -47,13 +49,28 @@ impl Fleet {
                     (SiteId::new(site.value.as_str()), Probes { at: site.at, calls })
                 })
                 .collect(),
-            services: named(root, "services", service, &mut broken),
+            services: named(root, "services", Service::build, &mut broken),
             resources: named(root, "resources", resource, &mut broken),
             power_off: root.map("fence").iter().filter_map(power_off).collect(),
             on_loss: root.list("on_loss").iter().filter_map(|entry| on_loss(entry.value.object()?)).collect(),
+            full_proof: root.text("proof") == Some("full"),
+            outside: root.object("outside").map(outside).unwrap_or_default(),
+            secrets: control::secrets(root),
+            control: Control::build(root),
+            evidence: root
+                .list("evidence")
+                .iter()
+                .filter_map(|item| Evidence::build(item.at, item.value.object()?))
+                .collect(),
+            drill_max_age: root.span("drill_max_age").unwrap_or_default(),
             broken,
         }
     }
+}
+
+fn outside(object: &Object) -> Outside {
+    let list = |key| object.texts(key).into_iter().map(|text| text.value).collect();
+    Outside { networks: list("networks"), domains: list("domains") }
 }
 
 /// The entries of a map of objects, by name.
@@ -97,6 +114,8 @@ fn site(at: Place, object: &Object) -> Option<Site> {
         networks: list("networks"),
         domains: list("domains"),
         power: object.text("power").map(str::to_owned),
+        fire: object.text("fire").map(str::to_owned),
+        capacity: object.number("capacity"),
     })
 }
 
@@ -147,32 +166,6 @@ impl Timing {
             *span = *value;
         }
     }
-}
-
-fn service(at: Place, object: &Object) -> Option<Service> {
-    let objective = |key| object.object("objectives").and_then(|objectives| objectives.span(key));
-    Some(Service {
-        at,
-        tier: object.number("tier").unwrap_or(1),
-        owner: object.text("owner").map(str::to_owned),
-        kind: match object.text("kind") {
-            Some("data") => ServiceKind::Data,
-            Some("tooling") => ServiceKind::Tooling,
-            _ => ServiceKind::App,
-        },
-        resource: object.spanned_text("resource").map(|text| Spanned::new(text.value.into(), text.at)),
-        rto: objective("rto"),
-        rpo: objective("rpo"),
-        runs_in: per_site(object, "runs_in")
-            .into_iter()
-            .map(|(site, placement)| (site, placement == "active"))
-            .collect(),
-        needs: object
-            .texts("needs")
-            .into_iter()
-            .map(|text| Spanned::new(text.value.into(), text.at))
-            .collect(),
-    })
 }
 
 fn resource(at: Place, object: &Object) -> Option<Resource> {

@@ -4,7 +4,7 @@ use crate::bind::{Scope, destination};
 use crate::check::RecordType;
 use crate::decode::Call;
 use crate::finding::{Finding, Findings, code, quoted};
-use crate::fleet::{Body, Dns, Fleet, OnLoss};
+use crate::fleet::{Body, Dns, Fleet, OnLoss, Service};
 use crate::graph;
 use crate::ids::{ServiceId, SiteId};
 use crate::plan::Mode;
@@ -14,8 +14,8 @@ use crate::source::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Every playbook is bound for pairs of sites, so their number is bounded.
-pub(super) const MAX_SITES: usize = 32;
+/// Every site is judged by every other one, so their number is bounded.
+pub(super) const MAX_SITES: usize = 128;
 
 pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
     timing(fleet, findings);
@@ -111,7 +111,7 @@ fn one_kind(at: Place, message: String) -> Finding {
 
 fn services(fleet: &Fleet, findings: &mut Findings) {
     for service in fleet.services.values() {
-        if let Some(resource) = &service.resource {
+        for resource in &service.resources {
             let (name, at) = (resource.value.as_str(), resource.at);
             if !fleet.resources.contains_key(name) && !fleet.broken.contains(name) {
                 let known = fleet.resources.keys().map(|id| id.as_str());
@@ -185,8 +185,8 @@ fn is_domain(name: &str) -> bool {
 }
 
 fn on_loss(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
-    let is_active =
-        |site: &SiteId| fleet.services.values().any(|service| service.runs_in.get(site) == Some(&true));
+    let active: BTreeSet<&SiteId> = fleet.services.values().flat_map(Service::active_in).collect();
+    let is_active = |site: &SiteId| active.contains(site);
     let mut entries: BTreeMap<&SiteId, &OnLoss> = BTreeMap::new();
     for entry in &fleet.on_loss {
         let site = &entry.site.value;

@@ -11,7 +11,25 @@ static VALUES: Type = Type::OneOrMany(&TEXT);
 static TEXTS: Type = Type::List(&TEXT);
 static CONDITIONS: Type = Type::List(&CONDITION);
 static SERVICE_NAME: Type = Type::Service;
-static PLACEMENT: Type = Type::Choice(&["active", "standby"]);
+static RESOURCE_NAME: Type = Type::Name;
+static SITE_NAME: Type = Type::Site;
+static SPAN: Type = Type::Span;
+static FORM: Type = Type::Choice(&["active", "standby"]);
+
+/// What of a service stands in a site.
+static PLACEMENT: Type = Type::Brief(
+    &FORM,
+    &Type::Object(&[
+        Field::required("form", FORM, "`active` serves now, `standby` could"),
+        Field::default(
+            "share",
+            Type::Number(0, 100),
+            "100",
+            "percent of the service that this place can carry or, of data, holds",
+        ),
+        Field::default("copies", Type::Number(1, 1_000_000), "1", "how many instances stand there"),
+    ]),
+);
 
 /// A site.
 pub static SITE: Type = Type::Object(&[
@@ -22,7 +40,13 @@ pub static SITE: Type = Type::Object(&[
     ),
     Field::optional("networks", Type::List(&NETWORK), "what stands in it, by address"),
     Field::optional("domains", Type::List(&TEXT), "what stands in it, by name"),
-    Field::optional("power", Type::Text, "its power feed"),
+    Field::optional("power", Type::Text, "its power feed: sites that name the same one go dark together"),
+    Field::optional("fire", Type::Text, "its fire compartment: sites that name the same one burn together"),
+    Field::optional(
+        "capacity",
+        Type::Number(0, u64::MAX),
+        "the load that it can carry, in one unit of your own for the whole fleet (servers, say)",
+    ),
 ]);
 
 /// The windows.
@@ -59,8 +83,18 @@ pub static TIMING: &[Field] = &[
 pub static SERVICE: Type = Type::Object(&[
     Field::default("tier", Type::Number(0, 9), "1", "0 is what everything else needs"),
     Field::optional("owner", Type::Text, "who is called"),
-    Field::default("kind", Type::Choice(&["app", "data", "tooling"]), "app", "what it is"),
-    Field::optional("resource", Type::Name, "the resource that it is, for data"),
+    Field::default(
+        "kind",
+        Type::Choice(&["app", "data", "tooling", "traffic", "people"]),
+        "app",
+        "`app` serves customers, `data` keeps, `tooling` operates the others, `traffic` leads to them, \
+         `people` is who works there",
+    ),
+    Field::optional(
+        "resource",
+        Type::OneOrMany(&RESOURCE_NAME),
+        "the resources that it is; when absent, the one of its own name",
+    ),
     Field::optional(
         "objectives",
         Type::Object(&[
@@ -71,6 +105,24 @@ pub static SERVICE: Type = Type::Object(&[
     ),
     Field::required("runs_in", Type::PerSite(&PLACEMENT), "where it runs, and where it could"),
     Field::optional("needs", Type::List(&SERVICE_NAME), "services that it cannot work without"),
+    Field::optional("wants", Type::List(&SERVICE_NAME), "services that it works better with"),
+    Field::optional(
+        "starts_with",
+        Type::List(&SERVICE_NAME),
+        "services that it cannot be started without, once it stands still everywhere",
+    ),
+    Field::optional("load", Type::Number(0, u64::MAX), "how much of the sites' capacity it takes"),
+    Field::optional(
+        "survives",
+        Type::Number(1, 2),
+        "how many sites, power feeds or fire compartments it claims to lose and go on in full, with all that \
+         it needs",
+    ),
+    Field::optional(
+        "replication",
+        Type::Choice(&["sync", "async"]),
+        "how changes reach its copies in other sites: before or after they are acknowledged",
+    ),
 ]);
 
 static SERVER: Type = Type::Object(&[
@@ -118,6 +170,65 @@ static ON_LOSS: Type = Type::Object(&[
     Field::required("to", Type::Site, "where its services go"),
 ]);
 
+static HOME: Type = Type::Variant(&[
+    Field::optional("service", Type::Service, "in a service, and wherever that runs"),
+    Field::optional("host", Type::Text, "at this host, address or URL, and in whichever site that stands"),
+    Field::optional("site", Type::OneOrMany(&SITE_NAME), "in any of these sites"),
+    Field::optional("outside", Type::Text, "in none of the sites: with whom, or with what"),
+]);
+static HOMES: Type = Type::OneOrMany(&HOME);
+
+static MEMBER: Type = Type::Object(&[
+    Field::required("site", Type::Site, "where it runs"),
+    Field::optional(
+        "updates",
+        Type::Text,
+        "when its host is updated by itself, in your words: no two sites at the same time",
+    ),
+]);
+
+/// What Standfast and its people stand on.
+pub static CONTROL: &[Field] = &[
+    Field::optional("voters", Type::Map(&SITE_NAME), "the voters of the coordination, each with its site"),
+    Field::optional("members", Type::Map(&MEMBER), "the daemons"),
+    Field::optional("incident_owner", Type::Role, "the one role that commands"),
+    Field::optional("identity", HOMES, "what approvers need to be let in"),
+    Field::optional("channels", HOMES, "how people are reached, approvers too"),
+    Field::optional("alerting", HOMES, "what sees a loss and calls people"),
+    Field::optional("status_page", HOMES, "where customers read what happens"),
+    Field::optional("name_servers", HOMES, "who answers for the names of the business"),
+    Field::optional("registries", HOMES, "where artefacts and images come from"),
+    Field::optional("mail", HOMES, "who takes mail in"),
+];
+
+static EVIDENCE: Type = Type::Object(&[
+    Field::required(
+        "kind",
+        Type::Choice(&["drill", "run", "simulation"]),
+        "`drill`: done on purpose, `run`: done in need, `simulation`: done in a model",
+    ),
+    Field::default(
+        "scope",
+        Type::Choice(&["site", "services", "load"]),
+        "services",
+        "`site`: a whole site was left, `services`: some were moved, `load`: load was put on, nothing moved",
+    ),
+    Field::optional("site", Type::Site, "the site that was left"),
+    Field::optional("playbook", Type::Playbook, "what was run"),
+    Field::required("date", Type::Date, "when"),
+    Field::required("result", Type::Choice(&["passed", "failed"]), "whether it did what it should"),
+    Field::optional(
+        "took",
+        Type::PerService(&SPAN),
+        "how long each service was away; of a simulation the 95th percentile",
+    ),
+]);
+
+static OUTSIDE: &[Field] = &[
+    Field::optional("networks", Type::List(&NETWORK), "by address"),
+    Field::optional("domains", Type::List(&TEXT), "by name"),
+];
+
 /// A fleet.
 pub static FLEET: &[Field] = &[
     Field::required("api", Type::Choice(&["standfast/v1"]), "the version of this format"),
@@ -147,4 +258,28 @@ pub static FLEET: &[Field] = &[
     Field::optional("resources", Type::Map(&RESOURCE), "what playbooks name"),
     Field::optional("fence", Type::PerSite(&FENCE), "how a site's loss of power is proven"),
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
+    Field::default(
+        "proof",
+        Type::Choice(&["declared", "full"]),
+        "declared",
+        "`declared`: what is said here is proven. `full`: what is not said counts as failed",
+    ),
+    Field::optional("outside", Type::Object(OUTSIDE), "what stands in none of the sites: providers"),
+    Field::optional(
+        "secrets",
+        Type::Map(&HOME),
+        "where secrets live; one that is not named here lies in a file beside every member",
+    ),
+    Field::optional(
+        "control",
+        Type::Object(CONTROL),
+        "what Standfast and its people stand on; of each any one is enough",
+    ),
+    Field::optional("evidence", Type::List(&EVIDENCE), "what shows that a plan works"),
+    Field::default(
+        "drill_max_age",
+        Type::Span,
+        "365d",
+        "a site that was not left for longer is not rehearsed",
+    ),
 ];

@@ -54,6 +54,16 @@ pub static ENVELOPE: &[Field] = &[
         "when its target cannot be reached: a failure, or to be expected of a lost site",
     ),
     Field::optional("verify", Type::Object(VERIFY), "what proves it"),
+    Field::optional(
+        "uses",
+        Type::List(&SERVICE),
+        "services that it is done with, beside what its action names: a program's tools",
+    ),
+    Field::optional(
+        "restores",
+        Type::List(&SERVICE),
+        "services that are back once it has succeeded; when absent, those whose resource it acts on at `$to`",
+    ),
     Field::optional("undo", Type::NoneOr(&ACTION), "what takes it back; `none`: leaving it does no harm"),
     Field::default(
         "point_of_no_return",

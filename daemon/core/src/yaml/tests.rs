@@ -134,12 +134,34 @@ fn steps_and_sites_are_bounded() {
     let step = |n: usize| format!("  - id: s{n}\n    dns.set: {{record: shop-name, to: $to}}\n");
     let steps: String = (0..2_001).map(step).collect();
     let shop = SHOP.split("\nsteps:").next().unwrap().to_owned() + "\nsteps:\n" + &steps;
-    let sites: String = (0..40).map(|n| format!("  s{n}: {{role: witness}}\n")).collect();
+    let sites: String = (0..140).map(|n| format!("  s{n}: {{role: witness}}\n")).collect();
     let fleet = FLEET.replace("sites:\n", &format!("sites:\n{sites}"));
     let files = vec![SourceFile::new("fleet.yaml", fleet), SourceFile::new("shop.yaml", shop)];
     let (_, findings) = Bundle::load(files);
     let found: Vec<_> = findings.iter().map(|f| (f.code.id, f.message.as_str())).collect();
-    assert_eq!(found, [("SF003", "more than 32 sites"), ("SF003", "more than 2000 steps in one playbook")]);
+    assert_eq!(found, [("SF003", "more than 128 sites"), ("SF003", "more than 2000 steps in one playbook")]);
+}
+
+/// Ways between many sites times steps are refused before they are bound.
+#[test]
+fn ways_between_sites_are_bounded() {
+    let step =
+        |n: usize| format!("  - id: s{n}\n    approval.ask: {{role: incident-commander, message: Go?}}\n");
+    let steps: String = (0..100).map(step).collect();
+    let playbook = format!(
+        "api: standfast/v1\nplaybook: far\ntitle: Far\nservices: [far]\nmodes: [drill]\nsteps:\n{steps}"
+    );
+    let names = || (0..100).map(|n| format!("s{n}"));
+    let sites: String = names().map(|name| format!("  {name}: {{role: standby}}\n")).collect();
+    let runs_in: Vec<_> = names().map(|name| format!("{name}: active")).collect();
+    let fleet = FLEET
+        .replace("sites:\n", &format!("sites:\n{sites}"))
+        .replace("services:\n", &format!("services:\n  far: {{runs_in: {{{}}}}}\n", runs_in.join(", ")));
+    let files = [("fleet.yaml", fleet.as_str()), ("shop.yaml", SHOP), ("far.yaml", playbook.as_str())];
+    let (_, findings) = Bundle::load(files.map(|(name, text)| SourceFile::new(name, text)).to_vec());
+    let found: Vec<_> =
+        findings.iter().filter(|f| f.code.id == "SF003").map(|f| f.message.as_str()).collect();
+    assert_eq!(found, ["`far` can be run in 9900 ways, and that is too many to look at"]);
 }
 
 /// A thousand steps are read, bound and judged in a small part of a second; the measured bound
