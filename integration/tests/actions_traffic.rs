@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use standfast::action::{act, inspect};
 use standfast_core::action::Inspection::{Conflict, Needed, Satisfied, Unknown};
 use standfast_core::action::{Action, Balancer, FailureKind};
+use standfast_core::check::Check;
 use standfast_core::time::Span;
 use standfast_integration::given::{Given, fails, finds};
 use standfast_integration::parts::haproxy::{BACKEND, Haproxy, Server};
@@ -71,6 +75,7 @@ fn shift(balancer: &Balancer, weights: &[u8], hold: Duration) -> Action {
         others: vec!["web-a".into()],
         weights: weights.into(),
         hold: Span(hold),
+        gates: Vec::new(),
     }
 }
 
@@ -101,6 +106,7 @@ async fn a_server_goes_out_and_comes_back_over_both_sockets() -> Outcome {
             others: vec!["web-b".into()],
             weights: vec![100],
             hold: Span::ms(0),
+            gates: Vec::new(),
         };
         finds(inspect(&back, &given.context(ENOUGH)).await, Conflict, &["traffic.ready"]);
         for _twice in 0..2 {
@@ -159,6 +165,62 @@ async fn a_shift_goes_on_where_it_stood() -> Outcome {
     });
     fails(failed, FailureKind::Ambiguous, &["may not act any longer"]);
     assert_eq!(weights().await?, (90, 10));
+    Ok(())
+}
+
+/// A service whose health is what was put there.
+async fn health() -> std::io::Result<(SocketAddr, Arc<AtomicU16>)> {
+    let status = Arc::new(AtomicU16::new(200));
+    let shown = status.clone();
+    let answer = move || async move {
+        StatusCode::from_u16(shown.load(Ordering::Relaxed)).expect("a status that the test put there")
+    };
+    let app = axum::Router::new().route("/", axum::routing::get(answer));
+    let listener = tokio::net::TcpListener::bind((ip(20), 0)).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok((address, status))
+}
+
+/// Situation: the destination falls ill while a ramp holds at its first weight.
+/// Danger: the ramp goes on and takes all customers there.
+/// Expectation: no further weight is set, the failure says why and how far it came; tried again,
+/// it still waits, and it goes on from there once the destination is well.
+#[tokio::test]
+async fn a_gate_that_does_not_hold_stops_a_ramp_where_it_is() -> Outcome {
+    let scratch = Scratch::new()?;
+    let given = Given::new()?;
+    let haproxy = start(&scratch).await?;
+    let (address, status) = health().await?;
+    let at = balancer(format!("tcp://{}", haproxy.runtime));
+    let Action::TrafficShift { balancer, server, others, weights, hold, .. } =
+        shift(&at, &[5, 50, 100], Duration::from_millis(200))
+    else {
+        unreachable!("a shift is a shift")
+    };
+    let url = format!("http://{address}/");
+    let gate = Check::HttpGet { url: url.clone(), status: 200, body: None, below: None };
+    let ramp = Action::TrafficShift { balancer, server, others, weights, hold, gates: vec![gate] };
+    let weights = async || {
+        Ok::<_, Box<dyn std::error::Error>>((haproxy.weight("web-a").await?, haproxy.weight("web-b").await?))
+    };
+
+    status.store(503, Ordering::Relaxed);
+    for _twice in 0..2 {
+        let stopped = act(&ramp, &given.context(ENOUGH)).await;
+        fails(
+            stopped,
+            FailureKind::Failed,
+            &["stopped at weight 5 on the way to 100", &url, "503", "web-b 5"],
+        );
+        assert_eq!(weights().await?, (95, 5));
+    }
+    finds(inspect(&ramp, &given.context(ENOUGH)).await, Needed, &["web-b 5"]);
+
+    status.store(200, Ordering::Relaxed);
+    let seen = done(&given, &ramp).await?;
+    assert!(seen.contains("web-b 100"), "{seen}");
+    assert_eq!(weights().await?, (0, 100));
     Ok(())
 }
 

@@ -9,6 +9,9 @@ use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// For the gates of a ramp, each time: what has not answered by then does not hold.
+pub const ASK_GATES: Span = Span::secs(2);
+
 /// One HAProxy, reached over its runtime API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balancer {
@@ -43,6 +46,11 @@ pub enum FenceProof {
         /// Who may.
         role: String,
     },
+}
+
+/// Whether an HTTP request of this method may be sent again, as its definition says.
+pub fn repeats(method: &str) -> bool {
+    !matches!(method, "POST" | "PATCH")
 }
 
 /// What a step does.
@@ -84,6 +92,9 @@ pub enum Action {
         weights: Vec<u8>,
         /// Pause between two weights.
         hold: Span,
+        /// Asked after each hold: all hold, or no further weight is set.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        gates: Vec<Check>,
     },
     /// Replace a record set by RFC 2136, signed.
     #[serde(rename = "dns.set")]

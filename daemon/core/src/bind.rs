@@ -6,6 +6,7 @@ mod resolve;
 pub use order::{Graph, Ordered};
 pub use resolve::{Missing, Scope};
 
+use crate::action::{ASK_GATES, Action};
 use crate::bundle::Bundle;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
@@ -118,7 +119,18 @@ pub fn assemble(
     findings: &mut Findings,
 ) -> Option<Plan> {
     let services = fleet.with_needs(playbook.services.iter().map(|id| &id.value));
-    let scope = Scope::of_plan(fleet, request, clusters(fleet, playbook, &services));
+    assemble_with(fleet, playbook, &services, request, findings)
+}
+
+/// The same, where the services of the playbook and what they need are known already.
+pub(crate) fn assemble_with(
+    fleet: &Fleet,
+    playbook: &Playbook,
+    services: &BTreeSet<&ServiceId>,
+    request: &Request,
+    findings: &mut Findings,
+) -> Option<Plan> {
+    let scope = Scope::of_plan(fleet, request, clusters(fleet, playbook, services));
     let mut complete = true;
     let mut note = |missing: Missing| {
         complete = false;
@@ -150,7 +162,7 @@ pub fn assemble(
         title: playbook.title.clone(),
         rto,
         rpo,
-        services: services.into_iter().cloned().collect(),
+        services: services.iter().map(|id| (*id).clone()).collect(),
         require,
         steps,
     })
@@ -190,7 +202,8 @@ fn bind_step(scope: &Scope<'_>, step: &playbook::Step, needs: Vec<usize>) -> Res
             scope.action(call).map_err(|m| missing.push(m)).ok().map(|action| Undo::Act(Box::new(action)))
         }
     };
-    let Some(action) = action.filter(|_| missing.is_empty()) else { return Err(missing) };
+    let Some(mut action) = action.filter(|_| missing.is_empty()) else { return Err(missing) };
+    gate_by_verification(&mut action, verify.as_ref());
     let spec = step.call.spec;
     Ok(Step {
         id: step.id.value.clone(),
@@ -207,11 +220,23 @@ fn bind_step(scope: &Scope<'_>, step: &playbook::Step, needs: Vec<usize>) -> Res
     })
 }
 
-/// A shift holds on purpose; its default timeout allows for that.
-fn default_timeout(action: &crate::action::Action, table: Span) -> Span {
+/// A ramp without gates of its own goes on only while what proves it in the end holds already.
+fn gate_by_verification(action: &mut Action, verify: Option<&Verify>) {
+    if let (Action::TrafficShift { weights, gates, .. }, Some(verify)) = (action, verify)
+        && gates.is_empty()
+        && weights.len() > 1
+    {
+        gates.clone_from(&verify.all);
+    }
+}
+
+/// A shift holds and asks on purpose; its default timeout allows for that.
+fn default_timeout(action: &Action, table: Span) -> Span {
     match action {
-        crate::action::Action::TrafficShift { weights, hold, .. } => {
-            Span::ms(table.as_ms().saturating_add(hold.as_ms().saturating_mul(weights.len() as u64)))
+        Action::TrafficShift { weights, hold, gates, .. } => {
+            let asking = if gates.is_empty() { 0 } else { ASK_GATES.as_ms() };
+            let stage = hold.as_ms().saturating_add(asking);
+            Span::ms(table.as_ms().saturating_add(stage.saturating_mul(weights.len() as u64)))
         }
         _ => table,
     }

@@ -3,10 +3,14 @@
 //! A test lints every example: the wrong one has the finding, the right one has not.
 
 mod pages;
+mod safety;
 
 use crate::finding::code::{self, Code};
 use crate::finding::{Finding, quoted};
 use std::fmt;
+
+/// By range of ids.
+const PAGES: &[&[Page]] = &[pages::PAGES, safety::PAGES];
 
 /// What is said about a finding.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,7 @@ pub fn page(id: &str) -> Result<&'static Page, Box<Finding>> {
 
 /// All pages, by id.
 pub fn all() -> impl Iterator<Item = &'static Page> {
-    pages::PAGES.iter()
+    PAGES.iter().copied().flatten()
 }
 
 impl Example {

@@ -181,6 +181,15 @@ impl Findings {
     }
 }
 
+impl IntoIterator for Findings {
+    type Item = Finding;
+    type IntoIter = std::vec::IntoIter<Finding>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
 /// `text` without anything that could move a terminal's cursor or hide what follows.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()

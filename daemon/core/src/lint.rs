@@ -1,9 +1,15 @@
 //! Static proof: what decoding cannot see because it needs all files.
 
 mod bindings;
+mod effects;
 mod fleet;
+mod objectives;
+mod order;
+mod people;
 mod references;
 mod steps;
+mod together;
+mod traffic;
 
 use crate::bundle::{Document, Documents};
 use crate::date::Date;
@@ -22,6 +28,7 @@ pub(crate) fn lint(documents: &Documents, _today: Option<Date>, findings: &mut F
     fleet::lint(fleet, &playbooks, findings);
     if !documents.cut {
         references::lint(documents, fleet, &playbooks, findings);
+        playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));
         if fleet.sites.len() <= fleet::MAX_SITES {
             bindings::lint(fleet, &playbooks, findings);
         }
@@ -63,5 +70,7 @@ fn playbooks<'a>(documents: &'a Documents, findings: &mut Findings) -> BTreeMap<
     playbooks
 }
 
+#[cfg(test)]
+mod steps_test;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -162,21 +162,28 @@ impl Plan {
     /// The chain of steps with the greatest sum of timeouts, and that sum: the longest this
     /// plan takes when nothing has to be attempted twice.
     pub fn critical_path(&self) -> (Vec<usize>, Span) {
-        let mut ends: Vec<(u64, Option<usize>)> = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let before = step.needs.iter().copied().max_by_key(|&need| (ends[need].0, need));
-            let start = before.map_or(0, |need| ends[need].0);
-            ends.push((start.saturating_add(Self::worst_ms(step)), before));
-        }
+        let ends = self.ends();
         let mut path = Vec::new();
         let mut last = (0..ends.len()).max_by_key(|&step| (ends[step].0, std::cmp::Reverse(step)));
-        let total = last.map_or(0, |step| ends[step].0);
+        let total = last.map_or(Span::default(), |step| ends[step].0);
         while let Some(step) = last {
             path.push(step);
             last = ends[step].1;
         }
         path.reverse();
-        (path, Span::ms(total))
+        (path, total)
+    }
+
+    /// When each step has ended at the latest, counted from the start of the first, when nothing
+    /// has to be attempted twice; and the step that it waited for longest.
+    pub fn ends(&self) -> Vec<(Span, Option<usize>)> {
+        let mut ends: Vec<(Span, Option<usize>)> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let before = step.needs.iter().copied().max_by_key(|&need| (ends[need].0, need));
+            let start = before.map_or(0, |need| ends[need].0.as_ms());
+            ends.push((Span::ms(start.saturating_add(Self::worst_ms(step))), before));
+        }
+        ends
     }
 }
 

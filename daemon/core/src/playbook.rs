@@ -89,6 +89,10 @@ pub struct Step {
     pub undo: Option<Undo>,
     /// Once this has started, the run only goes forward.
     pub point_of_no_return: bool,
+    /// The whole step.
+    pub at: Place,
+    /// The keys of its envelope that were written, and where.
+    pub given: Vec<(&'static str, Place)>,
 }
 
 /// What proves a step.
@@ -151,6 +155,16 @@ impl Step {
     /// Whether it runs in this mode.
     pub fn runs_in(&self, mode: Mode) -> bool {
         self.modes.is_empty() || self.modes.contains(&mode)
+    }
+
+    /// Whether a key of its envelope was written, right or wrong.
+    pub fn was_given(&self, key: &str) -> bool {
+        self.given.iter().any(|(given, _)| *given == key)
+    }
+
+    /// Where a key of its envelope stands; its name, when that was not written.
+    pub fn key_at(&self, key: &str) -> Place {
+        self.given.iter().find(|(given, _)| *given == key).map_or(self.id.at, |(_, at)| *at)
     }
 }
 
@@ -261,5 +275,7 @@ fn step(object: &Object) -> Option<Step> {
             _ => None,
         }),
         point_of_no_return: object.flag("point_of_no_return").unwrap_or(false),
+        at: object.at,
+        given: object.given.clone(),
     })
 }

@@ -80,8 +80,8 @@ fn driver(action: &Action) -> Box<dyn Driver + '_> {
         Action::TrafficReady { balancer, server } => {
             Box::new(traffic::Rotate { balancer, server, way: traffic::Way::In })
         }
-        Action::TrafficShift { balancer, server, others, weights, hold } => {
-            Box::new(shift::Shift { balancer, server, others, weights, hold: *hold })
+        Action::TrafficShift { balancer, server, others, weights, hold, gates } => {
+            Box::new(shift::Shift { balancer, server, others, weights, hold: *hold, gates })
         }
         Action::DnsSet { server, zone, name, record_type, ttl, key, values } => {
             Box::new(dns::Set { server, zone, name, record_type: *record_type, ttl: *ttl, key, values })

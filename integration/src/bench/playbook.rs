@@ -43,7 +43,7 @@ const BODIES: [&str; 5] = [
         - tcp.connect: {endpoint: shop-web, at: $to}
         - postgres.writable: {cluster: orders, at: $to}
     timeout: 2m
-    on_failure: continue
+    on_failure: abort
 ",
     "    command.run:
       command: [restore-queue, --all, orders]

@@ -40,14 +40,16 @@ pub(super) static PAGES: &[Page] = &[
             "steps:\n  - id: ask\n    atempts: 1\n    approval.ask: {role: incident-commander, message: Go?}\n",
         ),
         right: Playbook(
-            "steps:\n  - id: ask\n    attempts: 1\n    approval.ask: {role: incident-commander, message: Go?}\n",
+            "steps:\n  - id: ask\n    attempts: 1\n    approval.ask: {role: incident-commander, message: Go?}\n    timeout: 2m\n",
         ),
     },
     Page {
         code: code::MISSING_KEY,
         why: "Some keys have no sensible default. The help line says what stands behind the key.",
         wrong: Playbook("steps:\n  - approval.ask: {role: incident-commander, message: Go?}\n"),
-        right: Playbook("steps:\n  - id: ask\n    approval.ask: {role: incident-commander, message: Go?}\n"),
+        right: Playbook(
+            "steps:\n  - id: ask\n    approval.ask: {role: incident-commander, message: Go?}\n    timeout: 2m\n",
+        ),
     },
     Page {
         code: code::WRONG_TYPE,
@@ -70,7 +72,7 @@ pub(super) static PAGES: &[Page] = &[
             "steps:\n  - id: ask kim\n    approval.ask: {role: incident-commander, message: Go?}\n",
         ),
         right: Playbook(
-            "steps:\n  - id: ask-kim\n    approval.ask: {role: incident-commander, message: Go?}\n",
+            "steps:\n  - id: ask-kim\n    approval.ask: {role: incident-commander, message: Go?}\n    timeout: 2m\n",
         ),
     },
     Page {
@@ -150,7 +152,9 @@ pub(super) static PAGES: &[Page] = &[
         code: code::UNKNOWN_ROLE,
         why: "A role without people can approve and waive nothing: the run would wait for ever.",
         wrong: Playbook("steps:\n  - id: ask\n    approval.ask: {role: commander, message: Go?}\n"),
-        right: Playbook("steps:\n  - id: ask\n    approval.ask: {role: incident-commander, message: Go?}\n"),
+        right: Playbook(
+            "steps:\n  - id: ask\n    approval.ask: {role: incident-commander, message: Go?}\n    timeout: 2m\n",
+        ),
     },
     Page {
         code: code::UNKNOWN_STEP,
@@ -219,7 +223,7 @@ pub(super) static PAGES: &[Page] = &[
              \x20   verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}\n",
         ),
         right: Playbook(
-            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [power_off]}\n\
+            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [site_lease_expired, power_off]}\n\
              \x20 - id: promote\n    postgres.promote: {cluster: orders, at: $to}\n\
              \x20   verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}\n",
         ),
@@ -230,11 +234,11 @@ pub(super) static PAGES: &[Page] = &[
               `postgres.writable`, or `postgres.role` with `is: primary`, of the same cluster at the\n\
               same site.",
         wrong: Playbook(
-            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [power_off]}\n\
+            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [site_lease_expired, power_off]}\n\
              \x20 - id: promote\n    postgres.promote: {cluster: orders, at: $to}\n",
         ),
         right: Playbook(
-            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [power_off]}\n\
+            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [site_lease_expired, power_off]}\n\
              \x20 - id: promote\n    postgres.promote: {cluster: orders, at: $to}\n\
              \x20   verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}\n",
         ),

@@ -1,22 +1,31 @@
-//! Every playbook bound for every pair of sites that it can be run for: what a plan would
-//! refuse in the night is found here.
+//! Every playbook bound for every pair of sites that it can be run for, and back: what a plan
+//! would refuse in the night is found here.
 
-use crate::bind::assemble;
+use super::objectives;
+use crate::bind::{assemble_with, destination};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
 use crate::ids::SiteId;
-use crate::plan::Request;
+use crate::plan::{Mode, Plan, Request};
 use crate::playbook::Playbook;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More steps than this are not bound for one bundle, over all its ways, modes and playbooks.
 const MAX_BOUND: usize = 500_000;
 
+/// From, and to.
+type Way<'a> = (&'a SiteId, &'a SiteId);
+type Ways<'a> = BTreeSet<Way<'a>>;
+
 pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
     let mut left = MAX_BOUND;
     for playbook in playbooks.values() {
         let ways = pairs(fleet, playbook);
-        let steps = ways.len() * playbook.modes.len() * playbook.flat().count();
+        let is_new = |(from, to): &(&SiteId, &SiteId)| {
+            !ways.contains(&(*from, *to)) && destination(fleet, playbook, from, to).is_empty()
+        };
+        let back: Vec<_> = ways.iter().map(|(from, to)| (*to, *from)).filter(is_new).collect();
+        let steps = (ways.len() + back.len()) * playbook.modes.len() * playbook.flat().count();
         let Some(rest) = left.checked_sub(steps) else {
             let name = quoted(playbook.id.value.as_str());
             let message =
@@ -28,29 +37,59 @@ pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, finding
             continue;
         };
         left = rest;
-        let inputs: BTreeMap<_, _> = playbook
-            .inputs
-            .iter()
-            .filter_map(|(name, default)| Some((name.clone(), default.clone()?)))
-            .collect();
-        for (from, to) in ways {
-            for &mode in &playbook.modes {
-                let request = Request {
-                    playbook: playbook.id.value.clone(),
-                    from: from.clone(),
-                    to: to.clone(),
-                    mode,
-                    inputs: inputs.clone(),
-                };
-                // Only its findings count here.
-                let _ = assemble(fleet, playbook, &request, findings);
+        both(fleet, playbook, &ways, &back, findings);
+    }
+}
+
+/// Binds the ways there, and when they are right the ways back.
+fn both(fleet: &Fleet, playbook: &Playbook, ways: &Ways<'_>, back: &[Way<'_>], findings: &mut Findings) {
+    let inputs: BTreeMap<_, _> =
+        playbook.inputs.iter().filter_map(|(name, default)| Some((name.clone(), default.clone()?))).collect();
+    // The same for all ways, and the dearest part of binding in a large fleet.
+    let services = fleet.with_needs(playbook.services.iter().map(|id| &id.value));
+    let bind = |(from, to): &Way<'_>, mode: Mode, findings: &mut Findings| -> Option<Plan> {
+        let request = Request {
+            playbook: playbook.id.value.clone(),
+            from: (*from).clone(),
+            to: (*to).clone(),
+            mode,
+            inputs: inputs.clone(),
+        };
+        assemble_with(fleet, playbook, &services, &request, findings)
+    };
+    let mut bound = Findings::default();
+    for way in ways {
+        for &mode in &playbook.modes {
+            let plan = bind(way, mode, &mut bound);
+            if let Some(plan) = plan.filter(|_| mode == Mode::Emergency && bound.is_empty()) {
+                objectives::lint(fleet, playbook, &plan, findings);
             }
         }
+    }
+    for way in back.iter().filter(|_| bound.is_empty()) {
+        let mut reasons = Findings::default();
+        for &mode in &playbook.modes {
+            // Only its findings count here.
+            let _ = bind(way, mode, &mut reasons);
+        }
+        findings.extend(reasons.into_iter().map(|why| no_way_back(way, &why)));
+    }
+    findings.extend(bound);
+}
+
+/// A site that was left is gone back to, some day, with the same playbook.
+fn no_way_back((from, to): &Way<'_>, why: &Finding) -> Finding {
+    let [from, to] = [from, to].map(|site| quoted(site.as_str()));
+    let message = format!("there is no way back from {from} to {to}: {}", why.message);
+    let finding = Finding::new(code::NO_WAY_BACK, why.at, message);
+    match &why.help {
+        Some(help) => finding.help(help),
+        None => finding,
     }
 }
 
 /// The ways that `on_loss` names, else those between placements of its services.
-fn pairs<'a>(fleet: &'a Fleet, playbook: &Playbook) -> BTreeSet<(&'a SiteId, &'a SiteId)> {
+fn pairs<'a>(fleet: &'a Fleet, playbook: &Playbook) -> Ways<'a> {
     let known = |site: &SiteId| fleet.sites.contains_key(site);
     let automatic: BTreeSet<_> = fleet
         .on_loss

@@ -1,6 +1,8 @@
 //! The steps of one playbook: names, order, and what a promotion must have around it.
 
-use crate::bind::{Graph, Ordered};
+use super::order::Way;
+use super::{effects, together, traffic};
+use crate::bind::Graph;
 use crate::decode::{Call, Value, Var};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::plan::{OnFailure, Unreachable};
@@ -24,6 +26,7 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
     let flat: Vec<&Step> = playbook.flat().collect();
     let graph = Graph::of(playbook);
     let whole = playbook.broken.is_empty() && needs_known && !cut;
+    let mut orders = Vec::new();
     for mode in &playbook.modes {
         match graph.ordered(&flat, *mode) {
             Err(cycle) => {
@@ -32,11 +35,26 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
                 findings.push(Finding::new(code::CYCLE, at, "these steps wait for each other").path(path));
                 return;
             }
-            Ok(order) if whole => fences(&flat, &order, findings),
-            Ok(_) => {}
+            Ok(order) => orders.push(order),
         }
     }
+    if whole {
+        let ways: Vec<Way<'_>> = orders.iter().map(|order| Way::of(&flat, order)).collect();
+        for way in &ways {
+            fences(way, findings);
+            effects::undone(way, findings);
+            traffic::too_early(way, findings);
+            together::leaned_on(way, findings);
+            together::writes(way, findings);
+        }
+        effects::too_late(&flat, &ways, findings);
+    }
+    together::needed(playbook, findings);
     for step in flat {
+        effects::retries(step, findings);
+        if !cut {
+            traffic::gates(step, findings);
+        }
         if promotes(&step.call) && !is_verified(step) {
             let message = format!("the promotion {} is not verified", quoted(step.id.value.as_str()));
             findings.push(Finding::new(code::UNVERIFIED, step.call.key_at, message).help(
@@ -64,23 +82,20 @@ fn names<'a>(playbook: &'a Playbook, findings: &mut Findings) -> BTreeSet<&'a st
     names
 }
 
-fn promotes(call: &Call) -> bool {
+pub(super) fn promotes(call: &Call) -> bool {
     call.spec.is("postgres.promote")
 }
 
 /// Reports promotions that can start before the old primary is known to be stopped.
-fn fences(flat: &[&Step], order: &[Ordered], findings: &mut Findings) {
-    let mut fenced: Vec<bool> = Vec::with_capacity(order.len());
-    for ordered in order {
-        let step = flat[ordered.step];
-        let before = ordered.needs.iter().any(|&need| fenced[need]);
-        if promotes(&step.call) && !before {
+fn fences(way: &Way<'_>, findings: &mut Findings) {
+    let fenced = way.at_or_after(is_fence);
+    for (place, step) in way.steps().iter().enumerate() {
+        if promotes(&step.call) && !fenced[place] {
             let message = format!("nothing fences the old primary before {}", quoted(step.id.value.as_str()));
             findings.push(Finding::new(code::UNFENCED, step.call.key_at, message).help(
                 "put a `fence.prove` of `$from` before it that cannot be passed over: two primaries are worse than none",
             ));
         }
-        fenced.push(before || is_fence(step));
     }
 }
 

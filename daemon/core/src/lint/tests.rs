@@ -1,5 +1,6 @@
 //! The example of the repository is clean, and what is done to it is found.
 
+use crate::action::Action;
 use crate::bind::bind;
 use crate::bundle::Bundle;
 use crate::finding::Findings;
@@ -58,7 +59,7 @@ fn findings_look_like_those_of_rustc() {
 }
 
 /// Ids with their lines, in the order of the files.
-fn found(files: Vec<SourceFile>) -> Vec<String> {
+pub(super) fn found(files: Vec<SourceFile>) -> Vec<String> {
     let (_, findings) = Bundle::load(files);
     findings.iter().map(|f| format!("{} {}:{}", f.code.id, f.file, f.line)).collect()
 }
@@ -112,7 +113,7 @@ steps:
     let shop = SHOP.split("\nsteps:").next().unwrap().to_owned() + steps;
     let (bundle, findings) =
         Bundle::load(vec![SourceFile::new("fleet.yaml", FLEET), SourceFile::new("shop.yaml", shop)]);
-    assert!(findings.is_empty(), "{findings:?}");
+    assert!(!findings.has_errors(), "{findings:?}");
     let bundle = bundle.unwrap();
     let needs = |mode| {
         let plan = bind(&bundle, &Request { mode, ..emergency() }).unwrap();
@@ -194,7 +195,23 @@ fn inputs_are_read_as_the_type_of_their_place() {
     );
     let plan = with(Some("7s")).unwrap();
     assert_eq!(plan.request.inputs["path"], "/start/shop");
-    assert_eq!(plan.steps[5].timeout, crate::time::Span::secs(30 + 4 * 7));
+    assert_eq!(plan.steps[5].timeout, crate::time::Span::secs(30 + 4 * (7 + 2)));
+}
+
+/// Between two weights a ramp asks its gates, and what proves it when it has none of its own.
+#[test]
+fn a_ramp_without_gates_is_gated_by_what_proves_it() {
+    let gates = |shift: &str| {
+        let (bundle, findings) = Bundle::load(with("weights: [5, 25, 50, 100], hold: 10s", shift));
+        assert!(findings.is_empty(), "{findings:?}");
+        let mut plan = bind(&bundle.unwrap(), &emergency()).unwrap();
+        let Action::TrafficShift { gates, .. } = plan.steps.remove(5).action else { panic!() };
+        gates.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(gates("weights: [5, 100]"), ["http.get https://shop.b.example.net/ is 200"]);
+    let own = "weights: [5, 100], gates: [{tcp.connect: {endpoint: shop-web, at: $to}}]";
+    assert_eq!(gates(own), ["tcp.connect shop.b.example.net:443"]);
+    assert_eq!(gates("weights: [100]"), [""; 0], "nothing stands between one weight and none");
 }
 
 #[test]
@@ -282,7 +299,7 @@ fn a_laboratory_on_loopback_is_clean() {
     let rules = bundle.rules();
     assert!(rules.lab && rules.single_observer && rules.canaries == 0);
     let plan = bind(&bundle, &emergency()).unwrap();
-    assert_eq!((plan.rto, plan.rpo), (Some(crate::time::Span::secs(60)), Some(crate::time::Span::secs(2))));
+    assert_eq!((plan.rto, plan.rpo), (Some(crate::time::Span::secs(600)), Some(crate::time::Span::secs(2))));
     assert_eq!(
         plan.services.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
         ["deploy-tool", "shop", "shop-db"]

@@ -51,12 +51,19 @@ pub static ACTIONS: &[Spec] = &[
     Spec {
         name: "traffic.shift",
         doc: "Gives weight to the server of a site, stage by stage, on the balancer of that site; the \
-              others share the rest. The holds are added to the default timeout.",
+              others share the rest. Between two weights it holds, then asks the gates. Holds and gates are \
+              added to the default timeout.",
         fields: &[
             ROUTE,
             TO,
             Field::default("weights", Type::List(&PERCENT), "[100]", "percent, growing; the last stays"),
-            Field::default("hold", Type::Span, "0s", "pause after each weight"),
+            Field::default("hold", Type::Span, "0s", "pause between two weights"),
+            Field::optional(
+                "gates",
+                Type::List(&CONDITION),
+                "asked after each hold, at `$to`: if one does not hold, no further weight is set and the \
+                 attempt fails. When absent, what `verify` asks, which alone judges the last weight",
+            ),
         ],
         one_of: &[],
         timeout: Span::secs(30),

@@ -6,8 +6,11 @@
 use super::traffic::{find, servers};
 use super::{Context, Driver, failure, refused, uninspected, unread};
 use crate::client::haproxy::{self, Server};
+use crate::condition::evaluate;
 use async_trait::async_trait;
-use standfast_core::action::{Balancer, Failure, FailureKind, Inspection};
+use futures::future::join_all;
+use standfast_core::action::{ASK_GATES, Balancer, Failure, FailureKind, Inspection};
+use standfast_core::check::Check;
 use standfast_core::time::Span;
 use tokio::time::Instant;
 
@@ -17,6 +20,7 @@ pub(super) struct Shift<'a> {
     pub(super) others: &'a [String],
     pub(super) weights: &'a [u8],
     pub(super) hold: Span,
+    pub(super) gates: &'a [Check],
 }
 
 #[async_trait]
@@ -40,6 +44,7 @@ impl Driver for Shift<'_> {
             // Resumed in the middle, the stage that stands may just have been set.
             if stage > 0 {
                 self.hold(stage, cx).await?;
+                self.gates(stage, &now, cx).await?;
             }
             cx.may_act()?;
             let Balancer { socket, .. } = self.balancer;
@@ -102,6 +107,26 @@ impl Shift<'_> {
         }
         tokio::time::sleep_until(until).await;
         Ok(())
+    }
+
+    /// Customers on the weights that stand must be well before there are more of them.
+    async fn gates(&self, stage: usize, now: &[Server], cx: &Context) -> Result<(), Failure> {
+        let left = cx.deadline.saturating_duration_since(Instant::now()).min(ASK_GATES.0);
+        let asking = self.gates.iter().map(|check| async move {
+            let answer = evaluate(check, &cx.env, left).await;
+            (!answer.holds()).then(|| format!("{check}: {}", answer.detail()))
+        });
+        let against: Vec<String> = join_all(asking).await.into_iter().flatten().collect();
+        if against.is_empty() {
+            return Ok(());
+        }
+        let (reached, last) = (self.weights[stage - 1], self.weights[self.weights.len() - 1]);
+        let message = format!(
+            "stopped at weight {reached} on the way to {last}, because a gate does not hold: {}; {}",
+            against.join("; "),
+            self.seen(now)
+        );
+        Err(Failure { kind: FailureKind::Failed, message })
     }
 
     fn seen(&self, servers: &[Server]) -> String {

@@ -101,6 +101,7 @@ impl Scope<'_> {
             others,
             weights,
             hold: args.span("hold").unwrap_or_default(),
+            gates: args.calls("gates").into_iter().map(|call| self.check(call)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -116,7 +117,7 @@ impl Scope<'_> {
             headers: values(args, "headers"),
             body: args.text("body").map(str::to_owned),
             status: status.collect(),
-            idempotent: args.flag("idempotent").unwrap_or(!matches!(method.as_str(), "POST" | "PATCH")),
+            idempotent: args.flag("idempotent").unwrap_or_else(|| action::repeats(&method)),
             method,
         })
     }

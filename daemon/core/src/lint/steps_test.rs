@@ -1,0 +1,210 @@
+//! What is found in the order of steps, and what is not.
+
+use super::tests::{FLEET, SHOP, found};
+use crate::source::SourceFile;
+
+/// Findings of a playbook of these steps, as ids with the line below `steps:`.
+fn of_steps(steps: &str) -> Vec<String> {
+    of_fleet(FLEET, steps)
+}
+
+fn of_fleet(fleet: &str, steps: &str) -> Vec<String> {
+    let head = SHOP.split("\nsteps:").next().unwrap().to_owned() + "\n";
+    let above = head.lines().count() + 1;
+    let files = vec![
+        SourceFile::new("fleet.yaml", fleet),
+        SourceFile::new("shop.yaml", format!("{head}steps:\n{steps}")),
+    ];
+    let relative = |id: String| match id.split_once(" shop.yaml:") {
+        Some((id, line)) => format!("{id} {}", line.parse::<usize>().unwrap().saturating_sub(above)),
+        None => id,
+    };
+    found(files).into_iter().map(relative).collect()
+}
+
+const FENCED: &str = "  - {id: fenced, fence.prove: {site: $from, any_of: [site_lease_expired]}}\n";
+const PROMOTE: &str = "  - id: promote
+    postgres.promote: {cluster: orders, at: $to}
+    verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}\n";
+const NAME: &str = "  - {id: name, dns.set: {record: shop-name, to: $to}}\n";
+
+#[test]
+fn attempts_that_will_not_be_made_are_found() {
+    let step =
+        |action: &str, attempts| of_steps(&format!("  - id: x\n    {action}\n    attempts: {attempts}\n"));
+    let post = "http.request: {endpoint: deploy-tool, at: $to}";
+    assert_eq!(step(post, 2), ["SF051 3"]);
+    assert_eq!(step(post, 1), [""; 0]);
+    assert_eq!(step("http.request: {endpoint: deploy-tool, at: $to, method: PUT}", 5), [""; 0]);
+    assert_eq!(step("http.request: {endpoint: deploy-tool, at: $to, idempotent: true}", 5), [""; 0]);
+    assert_eq!(
+        step("http.request: {endpoint: deploy-tool, at: $to, method: GET, idempotent: false}", 2),
+        ["SF051 3"]
+    );
+    assert_eq!(step("command.run: {command: [x]}", 2), ["SF051 3"]);
+    assert_eq!(step("command.run: {command: [x], idempotent: true}", 2), [""; 0]);
+    assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}    attempts: 3\n")), ["SF051 5"]);
+    assert_eq!(step("dns.set: {record: shop-name, to: $to}", 9), [""; 0]);
+}
+
+/// What only might come after the point of no return counts as before it.
+#[test]
+fn effects_before_the_point_of_no_return_say_how_they_are_taken_back() {
+    let tools = "  - {id: tools, http.request: {endpoint: deploy-tool, at: $to}}\n";
+    assert_eq!(of_steps(&format!("{tools}{FENCED}{PROMOTE}")), ["SF052 1"]);
+    assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}{tools}")), [""; 0]);
+    assert_eq!(of_steps(&format!("{FENCED}{tools}")), [""; 0], "no point of no return");
+    let looks = "  - {id: look, http.request: {endpoint: deploy-tool, at: $to, method: GET}}\n";
+    assert_eq!(of_steps(&format!("{looks}{FENCED}{PROMOTE}")), [""; 0]);
+    let beside = "  - {id: beside, needs: [fenced], http.request: {endpoint: deploy-tool, at: $to}}\n";
+    assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}{beside}")), ["SF052 5"]);
+    // In a drill there is no promotion.
+    let drill = tools.replace("{id: tools,", "{id: tools, modes: [drill],");
+    let emergency = PROMOTE.replace("id: promote", "id: promote\n    modes: [emergency]");
+    assert_eq!(of_steps(&format!("{drill}{FENCED}{emergency}")), [""; 0]);
+}
+
+#[test]
+fn an_undo_behind_the_point_of_no_return_is_found_unless_some_mode_can_run_it() {
+    let name = "  - {id: name, dns.set: {record: shop-name, to: $to}, undo: {dns.set: {record: shop-name, to: $from}}}\n";
+    assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}{name}")), ["SF053 5"]);
+    assert_eq!(
+        of_steps(
+            &format!("{FENCED}{PROMOTE}{NAME}    undo: none\n")
+                .replace("}}\n    undo: none", "}, undo: none}")
+        ),
+        [""; 0]
+    );
+    let emergency = PROMOTE.replace("id: promote", "id: promote\n    modes: [emergency]");
+    assert_eq!(of_steps(&format!("{FENCED}{emergency}{name}")), [""; 0]);
+    let own = PROMOTE.to_owned() + "    undo: {dns.set: {record: shop-name, to: $from}}\n";
+    assert_eq!(of_steps(&format!("{FENCED}{own}")), ["SF053 5"]);
+}
+
+#[test]
+fn customers_wait_for_every_promotion() {
+    let undone = NAME.replace("}}", "}, undo: none}");
+    assert_eq!(of_steps(&format!("{undone}{FENCED}{PROMOTE}")), ["SF054 1"]);
+    assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}{NAME}")), [""; 0]);
+    assert_eq!(of_steps(NAME), [""; 0], "nothing is promoted");
+    let beside = undone.replace("id: name", "id: name, needs: [fenced]");
+    assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}{beside}")), ["SF054 5"]);
+    let back = "  - {id: back, dns.set: {record: shop-name, to: $from}, undo: none}\n";
+    assert_eq!(of_steps(&format!("{back}{FENCED}{PROMOTE}")), [""; 0], "sends nobody to `$to`");
+}
+
+#[test]
+fn what_others_need_is_not_passed_over() {
+    let wait = "  - id: warm\n    on_failure: continue\n    wait.until: {all: [{tcp.connect: {endpoint: shop-web, at: $to}}]}\n    timeout: 10s\n";
+    assert_eq!(of_steps(&format!("{wait}{NAME}")), [""; 0], "below it, and not named");
+    let names = NAME.replace("id: name", "id: name, needs: [warm]");
+    assert_eq!(of_steps(&format!("{wait}{names}")), ["SF055 2"]);
+    let block = format!(
+        "  - id: both\n    parallel:\n{}",
+        wait.replace("  -", "      -").replace("\n    ", "\n        ")
+    );
+    let names = NAME.replace("id: name", "id: name, needs: [both]");
+    assert_eq!(of_steps(&format!("{block}{names}")), ["SF055 4"]);
+    for weak in ["on_failure: continue", "unreachable: skip"] {
+        assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}    {weak}\n{NAME}")), ["SF055 5"], "{weak}");
+        assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}    {weak}\n")), [""; 0], "nothing follows");
+    }
+}
+
+#[test]
+fn ramps_are_gated_at_the_site_they_go_to() {
+    let ramp = |rest: &str| of_steps(&format!("  - id: ramp\n    traffic.shift: {{route: front, {rest}\n"));
+    assert_eq!(ramp("to: $to, weights: [5, 100]}"), ["SF056 2"]);
+    assert_eq!(ramp("to: $to, weights: [100]}"), [""; 0]);
+    assert_eq!(ramp("to: $to}"), [""; 0]);
+    let verify = "    verify: {within: 9s, all: [{http.get: {endpoint: shop-web, at: $to}}]}";
+    assert_eq!(ramp(&format!("to: $to, weights: [5, 100]}}\n{verify}")), [""; 0]);
+    assert_eq!(
+        ramp(&format!("to: $to, weights: [5, 100]}}\n{}", verify.replace("$to", "$from"))),
+        ["SF057 3"]
+    );
+    let gated = "to: $to, weights: [5, 100], gates: [{dns.answers: {record: shop-name, is: $from}}]}";
+    assert_eq!(ramp(&format!("{gated}\n{verify}")), ["SF057 2"]);
+    let back = "to: $from, weights: [5, 100], gates: [{http.get: {endpoint: shop-web, at: $from}}]}";
+    assert_eq!(ramp(back), [""; 0], "the site that customers go to");
+}
+
+#[test]
+fn two_writers_of_one_thing_wait_for_each_other() {
+    let block = |one: &str, two: &str| {
+        of_steps(&format!(
+            "  - id: both\n    parallel:\n      - {{id: one, {one}}}\n      - {{id: two, {two}}}\n"
+        ))
+    };
+    let put =
+        |path: &str| format!("http.request: {{endpoint: deploy-tool, at: $to, method: PUT, path: {path}}}");
+    let [drain, shift] =
+        ["traffic.drain: {route: front, at: $from}", "traffic.shift: {route: front, to: $to}"];
+    assert_eq!(block(drain, shift), [""; 0], "each on the balancer of its site");
+    assert_eq!(block("traffic.ready: {route: front, at: $to}", shift), ["SF058 4"]);
+    assert_eq!(
+        block("dns.set: {record: shop-name, to: $to}", "dns.set: {record: shop-name, to: $from}"),
+        ["SF058 4"]
+    );
+    assert_eq!(block(&put("/a"), &put("/b")), [""; 0]);
+    assert_eq!(block(&put("/a"), &put("/a")), ["SF058 4"]);
+    assert_eq!(
+        block("command.run: {command: [x]}", "command.run: {command: [x]}"),
+        [""; 0],
+        "nothing is known"
+    );
+    assert_eq!(
+        block(shift, &format!("needs: [one], {}", shift.replace("$to}", "$to, weights: [7]}"))),
+        [""; 0]
+    );
+}
+
+#[test]
+fn an_approval_needs_as_many_people_as_it_asks_for() {
+    let ask = |quorum| {
+        of_steps(&format!(
+            "  - id: ask\n    timeout: 1m\n    approval.ask: {{role: incident-commander, message: Go?, quorum: {quorum}}}\n"
+        ))
+    };
+    assert_eq!(ask(2), [""; 0]);
+    assert_eq!(ask(3), ["SF059 3"]);
+    let twice = FLEET.replace("[kim, lee]", "[kim, kim]");
+    let two =
+        "  - {id: ask, timeout: 1m, approval.ask: {role: incident-commander, message: Go?, quorum: 2}}\n";
+    assert_eq!(of_fleet(&twice, two), ["SF059 1"], "one person, named twice");
+}
+
+#[test]
+fn time_is_reckoned_from_the_loss_to_the_last_resolver() {
+    let wait = |secs| {
+        format!(
+            "  - {{id: wait, timeout: {secs}s, wait.until: {{all: [{{tcp.connect: {{endpoint: shop-web, at: $to}}}}]}}}}\n"
+        )
+    };
+    // 36 s until it is seen at the worst, 10 minutes promised.
+    assert_eq!(of_steps(&wait(564)), [""; 0]);
+    assert_eq!(found_at_services(&wait(565)), ["SF062"]);
+    // A change of 10 s, and 30 s for which resolvers keep the old record.
+    assert_eq!(of_steps(&format!("{}{NAME}", wait(524))), [""; 0]);
+    assert_eq!(found_at_services(&format!("{}{NAME}", wait(525))), ["SF062"]);
+    let kept = FLEET.replace("ttl: 30s", "ttl: 10m");
+    assert_eq!(of_fleet(&kept, NAME), ["SF061 1"]);
+    let rehearsed = FLEET.replace("rto: 10m", "rto: 100d");
+    assert_eq!(of_fleet(&rehearsed, &wait(1_000)), [""; 0]);
+}
+
+/// Ids alone: this finding stands at the service whose objective it is.
+fn found_at_services(steps: &str) -> Vec<String> {
+    of_steps(steps).into_iter().map(|id| id.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn the_way_back_is_bound_too() {
+    let fleet = FLEET.replace("values: {a: 10.1.0.5, b: 10.2.0.5}", "values: {b: 10.2.0.5}");
+    assert_eq!(of_fleet(&fleet, NAME), ["SF060 1"]);
+    let fence = "  - {id: fenced, fence.prove: {site: $from, any_of: [power_off]}}\n";
+    assert_eq!(of_steps(fence), ["SF060 1"], "site b has no command that cuts its power");
+    // Where the way there is not right either, that is said once.
+    let fleet = FLEET.replace("values: {a: 10.1.0.5, b: 10.2.0.5}", "values: {w: 10.2.0.5}");
+    assert_eq!(of_fleet(&fleet, NAME), ["SF034 1"]);
+}
