@@ -1,6 +1,6 @@
 # Standfast: what to type. Every target sets up what it needs; see integration/parts.sh.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt clean ready
+.PHONY: help demo test lab bench lint fmt clean ready
 SHELL := /bin/bash
 
 # The store of the demo: `embedded` (one daemon) or `etcd` (three members, three daemons).
@@ -13,6 +13,7 @@ help:
 	@echo "make demo              a site burns, a playbook moves it: on this machine, on loopback"
 	@echo "make demo STORE=etcd   the same with three etcd members and three daemons"
 	@echo "make test              every test that needs only loopback, real parts included"
+	@echo "make lab               sites in network namespaces, cut off from each other; no root needed"
 	@echo "make bench             the figures of docs/benchmarks.md, each with its bound"
 	@echo "make lint              formatting, clippy, the purity of the core, the playbooks"
 	@echo "make fmt               format the code"
@@ -35,6 +36,14 @@ demo: ready
 test: ready
 	@$(PARTS) cargo build --workspace --all-targets
 	@$(PARTS) cargo test --workspace
+	@integration/lab.sh --check || echo "NOT RUN, and cannot be here: make lab (sites cut off from each other)" >&2
+
+# Scenarios run one after the other: each has the whole network.
+lab: ready
+	@integration/lab.sh --check
+	@$(PARTS) cargo build -p standfast -p standfast-integration --bins
+	@$(PARTS) cargo test -p standfast-integration --test lab \
+		--config 'target."cfg(unix)".runner = ["integration/lab.sh"]' -- --test-threads=1
 
 bench: ready
 	@$(PARTS) cargo build --release -p standfast -p standfast-integration --bins

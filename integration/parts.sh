@@ -41,6 +41,8 @@ haproxy       haproxy
 named         bind9
 nsupdate      bind9-dnsutils
 dig           bind9-dnsutils
+ip            iproute2
+nft           nftables
 protoc        protobuf-compiler
 timestamp.proto libprotobuf-dev
 standfast-python python3-grpcio

@@ -6,6 +6,7 @@
 //! - [`api`] talks to whichever member lives, [`events`] follows what happens across their
 //!   deaths;
 //! - [`gate`] is a door in front of a part that one observer finds shut and another open;
+//! - [`net`] puts sites into namespaces of their own and cuts them off;
 //! - [`world`] is everything together, brought to a steady state.
 
 pub mod api;
@@ -14,4 +15,5 @@ pub mod cluster;
 pub mod events;
 pub mod gate;
 pub mod member;
+pub mod net;
 pub mod world;

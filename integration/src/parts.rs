@@ -6,7 +6,7 @@
 //!   whole trees of them; [`guard`] is the small parent that every program gets, so that
 //!   nothing outlives the program that started it, whatever way that one ends.
 //! - [`part`] is one running program with its log; [`ports`] and [`scratch`] give it an
-//!   address and a folder.
+//!   address and a folder; [`ground`] is what the address is on.
 //! - [`postgres`], [`haproxy`], [`bind`] and [`etcd`] are programs of other people;
 //!   [`web`] and [`deploy`] are our own small ones; [`client`] is the customer.
 //! - [`site`] puts one of each together, and [`shop`] two sites and a name server.
@@ -15,6 +15,7 @@ pub mod bind;
 pub mod client;
 pub mod deploy;
 pub mod etcd;
+pub mod ground;
 pub mod guard;
 pub mod haproxy;
 pub mod part;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::api::Api;
 use super::member::{Member, Pki, Plan, SITES};
 use crate::parts::etcd::{Etcd, Place, Tls};
+use crate::parts::ground::ip;
 use crate::parts::scratch::Scratch;
-use crate::parts::site::ip;
 use crate::parts::{Error, Result, sibling};
 
 /// Which store.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::parts::client::http;
+use crate::parts::ground::ip;
 use crate::parts::part::{Part, Spec};
-use crate::parts::site::ip;
 use crate::parts::{Error, Result, ports, sibling};
 
 /// Being ready includes finding a leader, which may take an election.

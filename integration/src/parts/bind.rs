@@ -14,7 +14,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use tokio::net::UdpSocket;
 
 use super::part::{Part, Spec};
-use super::{Error, Result, program};
+use super::{Error, Result, ground, program};
 
 const READY: Duration = Duration::from_secs(15);
 const ANSWER: Duration = Duration::from_millis(500);
@@ -117,7 +117,7 @@ impl Zone {
 fn configuration(folder: &Path, address: SocketAddr, zone: &Zone, key: &str) -> String {
     let (folder, ip, port) = (folder.display(), address.ip(), address.port());
     let name = &zone.name;
-    let full = zone.full_name();
+    let (full, network) = (zone.full_name(), ground::network());
     let mut text = format!(
         "include \"{folder}/key\";
 controls {{ }};
@@ -130,7 +130,7 @@ options {{
     recursion no;
     notify no;
     dnssec-validation no;
-    allow-query {{ 127.0.0.0/8; }};
+    allow-query {{ {network}; }};
     minimal-responses yes;
 "
     );
@@ -177,7 +177,7 @@ pub async fn resolve(server: SocketAddr, name: &str) -> std::result::Result<Answ
     question.add_query(Query::query(name, RecordType::A));
     let bytes = question.to_vec().map_err(|e| e.to_string())?;
     let exchange = async {
-        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let socket = UdpSocket::bind("0.0.0.0:0").await?;
         socket.connect(server).await?;
         socket.send(&bytes).await?;
         let mut buffer = vec![0; 4096];

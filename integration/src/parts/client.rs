@@ -6,12 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::bind::resolve;
+use super::ground::enter;
 use super::web::{Acknowledged, Row};
 use super::{Error, Result};
 
@@ -29,6 +32,8 @@ pub struct Settings {
     pub port: u16,
     /// How long the customer thinks between two orders.
     pub between: Duration,
+    /// The network namespace that it lives in, if it has one of its own.
+    pub namespace: Option<PathBuf>,
 }
 
 /// An order that was acknowledged.
@@ -91,15 +96,38 @@ impl Record {
 #[derive(Debug)]
 pub struct Client {
     record: Arc<Mutex<Record>>,
-    work: JoinHandle<()>,
+    home: CancellationToken,
+    work: Option<JoinHandle<()>>,
 }
 
 impl Client {
-    /// Begins to order, in the background of the running tokio runtime.
+    /// Begins to order, in a thread of its own: a thread is what stands in a namespace.
     pub fn start(settings: Settings) -> Result<Client> {
-        let record = Arc::default();
-        let work = order_forever(settings, http()?, Arc::clone(&record));
-        Ok(Client { record, work: tokio::spawn(work) })
+        let record = Arc::<Mutex<Record>>::default();
+        let home = CancellationToken::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::io("starting a customer"))?;
+        let (entered, is_there) = std::sync::mpsc::sync_channel(1);
+        let work = {
+            let (record, home) = (Arc::clone(&record), home.clone());
+            move || {
+                let ready = settings.namespace.as_deref().map_or(Ok(()), enter).and_then(|()| http());
+                let http = match ready {
+                    Ok(http) => http,
+                    Err(error) => {
+                        let _ = entered.send(Err(error));
+                        return;
+                    }
+                };
+                let _ = entered.send(Ok(()));
+                let orders = order_forever(settings, http, record);
+                runtime.block_on(home.run_until_cancelled(orders));
+            }
+        };
+        let work = std::thread::Builder::new().name("customer".into()).spawn(work);
+        let work = work.map_err(Error::io("starting a customer"))?;
+        is_there.recv().map_err(|_| Error::answer("customer", "ended before it began"))??;
+        Ok(Client { record, home, work: Some(work) })
     }
 
     /// What it has seen so far.
@@ -114,15 +142,22 @@ impl Client {
 
     /// Sends it home; returns all that it has seen.
     pub async fn stop(mut self) -> Record {
-        self.work.abort();
-        let _ = (&mut self.work).await; // an abort is what it ends with
+        self.go_home();
         self.record()
+    }
+
+    /// Its current order is dropped, so this takes no time.
+    fn go_home(&mut self) {
+        self.home.cancel();
+        if let Some(work) = self.work.take() {
+            let _ = work.join(); // a customer that panicked has stopped, too
+        }
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.work.abort();
+        self.go_home();
     }
 }
 

@@ -75,6 +75,7 @@ impl Guard {
     }
 
     fn start(&self) -> Result<i32> {
+        super::ground::enter_of(&self.site)?;
         let mut command = Command::new(program("setpriv")?);
         command.arg("--pdeathsig=KILL");
         if let Some(user) = self.user {

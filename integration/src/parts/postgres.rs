@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokio_postgres::{Client, NoTls};
 
 use super::part::{Part, Spec};
-use super::{Error, Result};
+use super::{Error, Result, ground};
 
 /// The database and the role of the application.
 pub const SHOP: &str = "shop";
@@ -69,7 +69,7 @@ impl Postgres {
         initdb.finish(READY).await?;
         fs::remove_file(&password_file).map_err(Error::io(failed()))?;
         let access = data(site).join("pg_hba.conf");
-        fs::write(&access, ACCESS).map_err(Error::io(format!("writing {}", access.display())))?;
+        fs::write(&access, access_rules()).map_err(Error::io(format!("writing {}", access.display())))?;
         let server = Postgres::start(site, address, passwords).await?;
         server.make_roles().await?;
         Ok(server)
@@ -204,10 +204,10 @@ impl Postgres {
 }
 
 /// Who may come in: everyone with a password, over TCP only.
-const ACCESS: &str = "\
-host all         all        127.0.0.0/8 scram-sha-256
-host replication replicator 127.0.0.0/8 scram-sha-256
-";
+fn access_rules() -> String {
+    let network = ground::network();
+    format!("host all all {network} scram-sha-256\nhost replication {REPLICATOR} {network} scram-sha-256\n")
+}
 
 /// Given on the command line, so that a copy of the data starts with the same.
 const SETTINGS: &[&str] = &[

@@ -56,6 +56,7 @@ impl Scratch {
     pub fn site(&self, name: &str) -> Result<PathBuf> {
         let folder = self.path.join(name);
         fs::create_dir_all(&folder).map_err(Error::io(format!("making {}", folder.display())))?;
+        super::ground::settle(&folder, name)?;
         Ok(folder)
     }
 

@@ -2,7 +2,7 @@
 //! says where the shop is.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::haproxy::Server;
 use super::postgres::Postgres;
 use super::scratch::Scratch;
 use super::site::{Addresses, Site};
-use super::{Error, Result, ports};
+use super::{Error, Result, ground, ports};
 
 /// The zone and its record that the playbook `shop` changes.
 const ZONE: (&str, &str) = ("example.net", "shop");
@@ -42,7 +42,10 @@ impl Shop {
             return Err(Error::answer("shop", "sites have IPv4 addresses"));
         };
         let zone = Zone { name: ZONE.0.into(), record: ZONE.1.into(), address, ttl };
-        let name_server = ports::free(Ipv4Addr::LOCALHOST.into())?;
+        let name_server = match ground::is_routed() {
+            true => SocketAddr::new(ground::ip(3, 53), 53),
+            false => ports::free(Ipv4Addr::LOCALHOST.into())?,
+        };
         let (primary, bind) = tokio::try_join!(
             Postgres::primary(&folder_a, at_a.postgres),
             Bind::start(&witness, name_server, zone),
@@ -73,6 +76,7 @@ impl Shop {
             name: self.bind.zone.full_name(),
             port: self.a.addresses.front.port(),
             between,
+            namespace: ground::is_routed().then(|| ground::namespace(ground::CUSTOMERS.0)),
         })
     }
 }

@@ -1,11 +1,12 @@
 //! A site: a database, a balancer, a web service and the tool that starts it, all of which
 //! can lose power at once.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::deploy::Deploy;
+use super::ground::ip;
 use super::haproxy::{Haproxy, Server};
 use super::postgres::Postgres;
 use super::process::{power_off, recorded};
@@ -31,7 +32,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Free ports on 127.77.N.x. The front doors of all sites have the same port, because a
+    /// Free ports in site N. The front doors of all sites have the same port, because a
     /// name in the DNS has none.
     pub fn find(number: u8, front: u16) -> Result<Addresses> {
         Ok(Addresses {
@@ -48,11 +49,6 @@ impl Addresses {
         let ips: Vec<IpAddr> = numbers.iter().map(|number| ip(*number, 5)).collect();
         ports::free_on_all(&ips)
     }
-}
-
-/// An address in a site: 127.77.SITE.HOST.
-pub fn ip(site: u8, host: u8) -> IpAddr {
-    Ipv4Addr::new(127, 77, site, host).into()
 }
 
 /// A running site.

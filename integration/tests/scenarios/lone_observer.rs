@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use standfast_integration::lab::member::number;
 use standfast_integration::lab::world::World;
-use standfast_integration::parts::site::ip;
+use standfast_integration::parts::ground::ip;
 use standfast_proto::v1::{GuardOutcome, Vote};
 
 use super::Outcome;

@@ -19,7 +19,7 @@ use standfast_integration::lab::api::{request_id, short};
 use standfast_integration::lab::bundle::Bundle;
 use standfast_integration::lab::events::Recorder;
 use standfast_integration::lab::world::World;
-use standfast_integration::parts::site::ip;
+use standfast_integration::parts::ground::ip;
 use standfast_integration::parts::{Result, ports};
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::{JournalEventKind, RetryStepRequest, RunState, StepState};
