@@ -1,4 +1,4 @@
-//! What every store promises, as tests that run against each of them.
+//! What every store promises, and what is done with it, as tests that run against each of them.
 //!
 //! Every case gets an empty store (empty under its prefix, at least) that nobody else
 //! writes to at the same time.
@@ -12,6 +12,7 @@ use standfast::store::Store;
 
 mod history;
 mod leases;
+mod retention;
 mod size;
 mod transactions;
 mod watches;
@@ -70,6 +71,9 @@ pub fn cases() -> Vec<Case> {
         size::a_large_value_makes_the_round_trip,
         size::a_replaced_large_value_leaves_no_chunks,
         size::a_damaged_large_value_is_noticed,
+        retention::ended_runs_go_and_what_others_need_stays,
+        retention::what_one_leader_began_to_forget_the_next_one_ends,
+        retention::who_does_not_lead_forgets_nothing,
     ]
 }
 

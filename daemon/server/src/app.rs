@@ -179,6 +179,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             reaches: reached,
             leads,
             drain: settings.shutdown_deadline.mul_f64(0.8),
+            retention: settings.retention,
         },
         signalled.clone(),
     ));

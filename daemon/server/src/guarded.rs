@@ -148,13 +148,14 @@ impl Guarded {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::store::Range;
     use crate::store::embedded::EmbeddedStore;
     use standfast_core::ids::Epoch;
 
-    async fn lead(store: &Arc<dyn Store>, nonce: &str) -> Guarded {
+    /// The right to write of a leader who has just campaigned.
+    pub(crate) async fn lead(store: &Arc<dyn Store>, nonce: &str) -> Guarded {
         let leader = Leader {
             member: "m".into(),
             site: "a".into(),

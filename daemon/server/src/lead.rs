@@ -8,6 +8,7 @@ use crate::guarded::Guarded;
 use crate::metrics::Metrics;
 use crate::records::{self, EPOCH, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIONS};
 use crate::store::{Compare, LeaseId, Op, OpResult, Range, RangeReply, Store, StoreError, Txn};
+use crate::term::retention::Retention;
 use crate::term::{self, Validity};
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Judgement;
@@ -65,6 +66,8 @@ pub struct Deps {
     pub leads: watch::Sender<bool>,
     /// How long effects under way may take to end when the daemon is asked to.
     pub drain: Duration,
+    /// How long runs that have ended are kept.
+    pub retention: Retention,
 }
 
 /// A report of an effect.
@@ -347,6 +350,7 @@ impl Lead {
             leash: self.leash.subscribe(),
             words: self.words.clone(),
             judged,
+            retention: self.deps.retention,
             bundle: self.deps.bundle.borrow().clone(),
             stop,
             kill,

@@ -9,9 +9,11 @@
 //! bundle                     the current bundle in short, and the last requests for one
 //! applied/DIGEST             a bundle in short, of all that are kept
 //! bundles/DIGEST/...         a bundle's files, chunked
-//! runs/ID                    head of a run: its state in short, rewritten with every entry
+//! runs/PLACE/ID              head of a run: its state in short, rewritten with every entry;
+//!                            PLACE sorts the newest run first
 //! journals/ID/NNNNNNNN       one entry of its journal
 //! plans/DIGEST/...           a frozen plan, chunked
+//! forgotten/ID               a run whose journal is being deleted, after its head
 //! locks/site/ID, locks/service/ID    the live run that holds it
 //! asks/REQUEST               what a person wants; deleted with its answer
 //! answers/REQUEST            what came of it
@@ -44,6 +46,10 @@ pub const OBSERVATIONS: &str = "observations/";
 pub const BUNDLE: &str = "bundle";
 /// Prefix of run heads.
 pub const RUNS: &str = "runs/";
+/// Prefix of plans.
+pub const PLANS: &str = "plans/";
+/// Prefix of runs that are being deleted.
+pub const FORGOTTEN: &str = "forgotten/";
 /// Prefix of requests.
 pub const ASKS: &str = "asks/";
 /// Prefix of answers.
@@ -67,14 +73,35 @@ pub fn observation(id: &MemberId) -> String {
     format!("{OBSERVATIONS}{id}")
 }
 
-/// Key of a run's head.
+/// Key of a run's head. The newest run has the smallest key, so that a list needs no more of the
+/// store than it shows.
 pub fn run(id: &RunId) -> String {
-    format!("{RUNS}{id}")
+    let (epoch, number) = begun(id).unwrap_or_default();
+    format!("{RUNS}{:016x}{:016x}/{id}", u64::MAX - epoch, u64::MAX - number)
+}
+
+/// The term that began a run, and the how manieth of it that run is; none if no leader gives such
+/// a name.
+pub fn begun(id: &RunId) -> Option<(u64, u64)> {
+    let (epoch, number) = id.as_str().strip_prefix('r')?.split_once('-')?;
+    let parsed = (epoch.parse().ok()?, number.parse().ok()?);
+    // Only one way of writing it is a name.
+    (format!("r{}-{}", parsed.0, parsed.1) == id.as_str()).then_some(parsed)
+}
+
+/// Key of a run that is being deleted.
+pub fn forgotten(id: &RunId) -> String {
+    format!("{FORGOTTEN}{id}")
 }
 
 /// Prefix of a run's journal.
 pub fn journal(id: &RunId) -> String {
     format!("journals/{id}/")
+}
+
+/// Prefix of a hundred journal entries: of those from `100 * block` on.
+pub fn entries(id: &RunId, block: u64) -> String {
+    format!("journals/{id}/{block:06}")
 }
 
 /// Key of one journal entry.
@@ -84,7 +111,7 @@ pub fn entry(id: &RunId, sequence: u64) -> String {
 
 /// Where a plan is kept.
 pub fn plan(digest: &Digest) -> String {
-    format!("plans/{digest}")
+    format!("{PLANS}{digest}")
 }
 
 /// Where a bundle is kept.
@@ -220,6 +247,15 @@ impl Head {
     }
 }
 
+/// A run whose head is gone, until its journal is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Its name.
+    pub id: RunId,
+    /// The last entry of its journal.
+    pub sequence: u64,
+}
+
 /// The first few, cut short: the head is written with every entry, and thousands of steps may wait.
 fn shown(waits_for: Vec<String>) -> Vec<String> {
     const SHOWN: usize = 20;
@@ -294,4 +330,33 @@ pub fn decode<T: DeserializeOwned>(kv: &crate::store::KeyValue) -> Result<T, Unr
         revision: kv.mod_revision,
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_comes_first() {
+        let ids = ["r12-1", "r10-11", "r10-2", "r9-1", "r0-1"].map(RunId::new);
+        let keys: Vec<String> = ids.iter().map(run).collect();
+        assert!(keys.is_sorted(), "{keys:#?}");
+        assert!(keys[0].ends_with("/r12-1"));
+    }
+
+    #[test]
+    fn only_names_that_leaders_give_have_a_place() {
+        assert_eq!(begun(&RunId::new("r7-12")), Some((7, 12)));
+        for id in ["", "r7", "7-1", "r07-1", "r7-+1", "r7-1x", "shop-1"] {
+            assert_eq!(begun(&RunId::new(id)), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_block_has_a_hundred_entries() {
+        let id = RunId::new("r7-1");
+        for (sequence, block) in [(1, 0), (99, 0), (100, 1), (12_345, 123)] {
+            assert!(entry(&id, sequence).starts_with(&entries(&id, block)), "{sequence}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ use config::{Config, ConfigError};
 use serde::{Deserialize, Serialize};
 use standfast_core::ids::{MemberId, SiteId};
 
+use crate::term::retention::Retention;
 use layers::Layer;
 use raw::Raw;
 pub use reference::DEFAULT;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub probe_source: Option<IpAddr>,
     /// How many probes may be in flight at once.
     pub probe_concurrency: usize,
+    /// How long runs that have ended are kept.
+    pub retention: Retention,
     /// How long draining may take.
     pub shutdown_deadline: Duration,
 }

@@ -34,8 +34,10 @@ use tokio_util::sync::CancellationToken;
 mod asks;
 mod housekeeping;
 mod load;
+pub mod retention;
 mod write;
 
+use retention::Retention;
 use write::{Stored, append, create};
 
 /// Until when the store has confirmed that this member leads, readable at any time without
@@ -78,6 +80,8 @@ pub struct Deps {
     pub words: mpsc::UnboundedSender<Word>,
     /// Where the judgement goes, for the next beat.
     pub judged: watch::Sender<Judgement>,
+    /// How long runs that have ended are kept.
+    pub retention: Retention,
     /// The bundle at the begin of the term.
     pub bundle: Option<Arc<Bundle>>,
     /// Cancelled when the term ends.
@@ -197,7 +201,8 @@ impl Run {
         }
         let runs = loaded.runs.into_iter().map(|(run, _)| run).collect();
         self.control(Ctl::Loaded { runs, holds: loaded.holds });
-        tokio::spawn(housekeeping::keep(self.deps.guarded.clone(), self.deps.stop.clone()));
+        let (guarded, kept) = (self.deps.guarded.clone(), self.deps.retention);
+        tokio::spawn(housekeeping::keep(guarded, kept, self.deps.stop.clone()));
         Ok(())
     }
 

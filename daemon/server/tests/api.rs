@@ -5,6 +5,11 @@
 #[path = "cli/console.rs"]
 mod console;
 
+#[path = "shared/files.rs"]
+mod files;
+#[path = "shared/forgetful.rs"]
+mod forgetful;
+
 mod api {
     pub(crate) mod fixture;
 
@@ -12,7 +17,8 @@ mod api {
     mod bundles;
     mod dry_run;
     mod events;
-    mod forgetful;
+    mod long_list;
+    mod lost_answers;
     mod refused;
     mod runs;
     mod seen;

@@ -318,7 +318,7 @@ async fn lists_and_reports_are_readable() {
     .await;
     let list = standfast(&[member.address], "run list --active --limit 7").await;
     assert!(list.out.contains("shop-1  Partial  a -> b"), "{}", list.out);
-    assert_eq!(list.err, "more: standfast run list --page p2\n");
+    assert_eq!(list.err, "more: standfast run list --active --page p2\n");
     assert_eq!(member.asked()[0].1["pageSize"], 7);
     assert_eq!(member.asked()[0].1["states"].as_array().map(Vec::len), Some(5));
     assert_eq!(standfast(&[member.address], "run report shop-1").await.out, "# shop-1\n");

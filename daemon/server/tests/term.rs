@@ -1,16 +1,20 @@
 //! Leaders of flesh and blood on one store in memory: the real leadership and term loops, real
 //! conditions on loopback, and a store whose answers get lost.
 
-use async_trait::async_trait;
+#[path = "shared/files.rs"]
+mod files;
+#[path = "shared/forgetful.rs"]
+mod forgetful;
+
+use forgetful::Forgetful;
 use standfast::condition::Env;
 use standfast::lead::{self, Me};
 use standfast::metrics::Metrics;
 use standfast::records::{self, Answered, Asked, Head, RUNS};
 use standfast::secrets::Secrets;
 use standfast::store::embedded::EmbeddedStore;
-use standfast::store::{
-    Health, LeaseId, Op, Range, RangeReply, Result, Revision, Store, StoreError, Txn, TxnReply, WatchStream,
-};
+use standfast::store::{Op, Range, Store, Txn};
+use standfast::term::retention::Retention;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Ask;
 use standfast_core::engine::Command;
@@ -20,7 +24,6 @@ use standfast_core::plan::{Mode, Request};
 use standfast_core::run::State;
 use standfast_core::source::SourceFile;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -30,38 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A fleet whose only endpoint is `port`, and a playbook with `steps`.
 fn bundle(port: u16, steps: &str) -> Arc<Bundle> {
-    let fleet = format!(
-        "api: standfast/v1
-fleet: test
-sites:
-  a: {{role: active, networks: [10.1.0.0/16], domains: [a.example.net], power: grid-1}}
-  b: {{role: standby, networks: [10.2.0.0/16], domains: [b.example.net], power: grid-2}}
-  w: {{role: witness, networks: [10.3.0.0/16], domains: [w.example.net], power: grid-3}}
-timing: {{profile: fast}}
-canaries: none
-automation: off
-probes:
-  a: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{endpoint: tool}}}}]
-  b: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{endpoint: tool}}}}]
-services:
-  shop: {{tier: 1, owner: team, objectives: {{rto: 10m, rpo: 5s}}, runs_in: {{a: active, b: standby}}}}
-resources:
-  tool: {{endpoint: {{a: \"http://127.0.0.1:{port}\", b: \"http://127.0.0.1:{port}\"}}}}
-on_loss:
-  - {{site: a, run: shop, to: b}}
-"
-    );
-    let playbook = format!(
-        "api: standfast/v1
-playbook: shop
-title: Move the shop
-services: [shop]
-modes: [emergency, drill]
-steps:
-{steps}"
-    );
-    let (bundle, findings) =
-        Bundle::load(vec![SourceFile::new("fleet.yaml", fleet), SourceFile::new("shop.yaml", playbook)]);
+    let playbook = files::playbook("shop", &format!("steps:\n{steps}"));
+    let sources =
+        vec![SourceFile::new("fleet.yaml", files::fleet(port)), SourceFile::new("shop.yaml", playbook)];
+    let (bundle, findings) = Bundle::load(sources);
     let errors: Vec<_> = findings.iter().map(|finding| &finding.message).collect();
     Arc::new(bundle.unwrap_or_else(|| panic!("{errors:#?}")))
 }
@@ -91,6 +66,7 @@ fn member(name: &str, store: Arc<dyn Store>, bundle: &Arc<Bundle>) -> Member {
         reaches: watch::channel(true).1,
         leads,
         drain: Duration::from_secs(20),
+        retention: Retention::default(),
     };
     let stop = shutdown.clone();
     let task = tokio::spawn(async move {
@@ -264,44 +240,6 @@ async fn people_pause_resume_and_abort() {
         .await;
 }
 
-/// Commits, and then loses every third answer of a transaction.
-struct Forgetful {
-    store: EmbeddedStore,
-    count: AtomicU64,
-}
-
-#[async_trait]
-impl Store for Forgetful {
-    async fn range(&self, range: Range) -> Result<RangeReply> {
-        self.store.range(range).await
-    }
-    async fn txn(&self, txn: Txn) -> Result<TxnReply> {
-        let reply = self.store.txn(txn).await?;
-        if self.count.fetch_add(1, Ordering::Relaxed) % 3 == 1 {
-            return Err(StoreError::Ambiguous { at: "test".into(), why: "the answer was lost".into() });
-        }
-        Ok(reply)
-    }
-    async fn watch(&self, prefix: &str, from: Revision) -> WatchStream {
-        self.store.watch(prefix, from).await
-    }
-    async fn lease_grant(&self, ttl: Duration) -> Result<LeaseId> {
-        self.store.lease_grant(ttl).await
-    }
-    async fn lease_keep(&self, lease: LeaseId) -> Result<Duration> {
-        self.store.lease_keep(lease).await
-    }
-    async fn lease_revoke(&self, lease: LeaseId) -> Result<()> {
-        self.store.lease_revoke(lease).await
-    }
-    async fn compact(&self, revision: Revision) -> Result<()> {
-        self.store.compact(revision).await
-    }
-    async fn health(&self) -> Health {
-        self.store.health().await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_lose_nothing_and_repeat_nothing() {
     // Situation: the store commits and its answer is lost, one time in three. Danger: an entry
@@ -309,7 +247,7 @@ async fn lost_answers_lose_nothing_and_repeat_nothing() {
     // its journal has no gap and no repetition.
     let (_listener, port) = listener().await;
     let store: Arc<dyn Store> =
-        Arc::new(Forgetful { store: EmbeddedStore::in_memory().await.unwrap(), count: AtomicU64::new(0) });
+        Arc::new(Forgetful::new(Arc::new(EmbeddedStore::in_memory().await.unwrap()), 3));
     let bundle = bundle(port, WAITS);
     let _member = member("m1", store.clone(), &bundle);
     let asked = Asked { by: "kim".into(), ask: start(), wall_ms: 0 };

@@ -49,6 +49,11 @@ pub(super) fn not_found(kind: &str, name: &str, help: &str) -> Status {
     })
 }
 
+/// There is no such run, or not any more.
+pub(super) fn no_run(id: &str) -> Status {
+    not_found("run", id, "see: standfast run list")
+}
+
 /// Not possible in the state that something is in.
 pub(super) fn wrong_state(message: impl Into<String>, state: &str) -> Status {
     status(Code::FailedPrecondition, reason::WRONG_STATE, message, &[("state", state)], |_| {})

@@ -19,7 +19,7 @@ const BEFORE_MS: i64 = 24 * 3_600 * 1_000;
 
 /// The report of a run.
 pub(super) async fn report(api: &Api, id: &str) -> Result<v1::Report, Status> {
-    let (head, ..) = api.head(id).await?;
+    let head = api.head(id).await?;
     let (plan, journal) = entries(api.store(), &head.id, &head.plan).await?;
     let run = Run::fold(head.id.clone(), plan, journal.iter().map(|(event, _)| event));
     let run = run.map_err(refuse::internal)?;

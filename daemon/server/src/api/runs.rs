@@ -7,7 +7,7 @@ mod watch;
 use super::asks::{Outcome, Wish, reason, until_led};
 use super::{Answers, Api, plans, refuse, reports, wire};
 use crate::records::{self, Head};
-use crate::store::{Range, Revision};
+use crate::store::Range;
 use standfast_core::controller::{Ask, Subject};
 use standfast_core::engine::Command;
 use standfast_core::ids::{Digest, Identity, RunId, StepId};
@@ -30,28 +30,27 @@ struct Change {
 }
 
 impl Api {
-    /// The head of a run, and its revision.
-    pub(super) async fn head(&self, id: &str) -> Result<(Head, Revision, Revision), Status> {
-        let missing = || refuse::not_found("run", id, "see: standfast run list");
-        if !crate::tls::is_name(id) {
-            return Err(missing());
+    /// The head of a run.
+    pub(super) async fn head(&self, id: &str) -> Result<Head, Status> {
+        let run = RunId::new(id);
+        if records::begun(&run).is_none() {
+            return Err(refuse::no_run(id));
         }
-        let reply = self.store().range(Range::key(records::run(&RunId::new(id)))).await;
-        let reply = reply.map_err(refuse::store)?;
-        let kv = reply.kvs.first().ok_or_else(missing)?;
-        Ok((records::decode(kv).map_err(refuse::internal)?, kv.mod_revision, kv.create_revision))
+        let reply = self.store().range(Range::key(records::run(&run))).await.map_err(refuse::store)?;
+        let kv = reply.kvs.first().ok_or_else(|| refuse::no_run(id))?;
+        records::decode(kv).map_err(refuse::internal)
     }
 
     /// A run with all its journal.
     pub(super) async fn story(&self, id: &str) -> Result<Story, Status> {
-        let (head, ..) = self.head(id).await?;
+        let head = self.head(id).await?;
         let (story, _) = read(self.store(), &head.id, &head.plan).await?;
         Ok(story)
     }
 
     /// A run as it stood when a request was carried out: the same however often that is repeated.
     async fn then(&self, subject: &Subject) -> Result<Story, Status> {
-        let (head, ..) = self.head(subject.run.as_str()).await?;
+        let head = self.head(subject.run.as_str()).await?;
         let (story, _) = story::read_until(self.store(), &head.id, &head.plan, subject.sequence).await?;
         Ok(story)
     }
@@ -60,7 +59,7 @@ impl Api {
         let Change { wish, id, etag } = change;
         let (run, seen) = (RunId::new(&id), story::seen(&etag)?);
         if !self.known(&wish).await? {
-            let (head, ..) = self.head(&id).await?;
+            let head = self.head(&id).await?;
             // The leader compares again. This one saves a wait for it.
             if seen.is_some_and(|seen| seen != head.sequence) {
                 return Err(refuse::stale(format!("run {id} has changed since you read it")));
@@ -185,7 +184,7 @@ impl Runs for Api {
         request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
         let WatchRunRequest { id, from_revision } = request.into_inner();
-        let (head, ..) = self.head(&id).await?;
+        let head = self.head(&id).await?;
         watch::watch(self.deps.clone(), head, from_revision).await.map(Response::new)
     }
 

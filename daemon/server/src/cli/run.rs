@@ -136,7 +136,8 @@ async fn list(args: ListArgs, client: &mut Client, output: &mut Output) -> Resul
         rows.write(out)
     })?;
     if !runs.next_page_token.is_empty() {
-        output.err.line(format!("more: standfast run list --page {}", runs.next_page_token))?;
+        let active = if args.active { " --active" } else { "" };
+        output.err.line(format!("more: standfast run list{active} --page {}", runs.next_page_token))?;
     }
     Ok(Exit::Done)
 }

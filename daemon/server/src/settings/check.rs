@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use standfast_core::ids::{MemberId, SiteId};
 
+use crate::term::retention::Retention;
+
 use super::raw::{Raw, RawStore};
 use super::{Etcd, Listen, Log, Problem, Settings, Store, TlsFiles, duration};
 
@@ -21,13 +23,19 @@ pub(super) fn check(raw: &Raw, origins: &BTreeMap<String, String>) -> Result<Set
     if let Err(error) = crate::telemetry::filter(&raw.log.level) {
         check.problem("log.level", error.to_string());
     }
-    let (ms, s, m) = (Duration::from_millis, Duration::from_secs, |m: u64| Duration::from_secs(60 * m));
+    let (ms, s) = (Duration::from_millis, Duration::from_secs);
+    let (m, d) = (|m: u64| s(60 * m), |d: u64| s(86_400 * d));
     check.between("etcd.request_timeout", raw.etcd.request_timeout, ms(100), s(10));
     check.between("shutdown.deadline", raw.shutdown.deadline, s(1), m(10));
     let concurrency = usize::try_from(raw.probes.concurrency).unwrap_or(usize::MAX);
     if !(1..=1024).contains(&concurrency) {
         check.problem("probes.concurrency", format!("must be 1 to 1024, and is {concurrency}"));
     }
+    let runs = usize::try_from(raw.retention.runs).unwrap_or(usize::MAX);
+    if !(1..=100_000).contains(&runs) {
+        check.problem("retention.runs", format!("must be 1 to 100000, and is {runs}"));
+    }
+    check.between("retention.age", raw.retention.age, d(1), d(365));
     match (member, site, store) {
         (Some(member), Some(site), Some(store)) if check.problems.is_empty() => Ok(Settings {
             member: MemberId::new(member),
@@ -41,6 +49,7 @@ pub(super) fn check(raw: &Raw, origins: &BTreeMap<String, String>) -> Result<Set
             log: Log { format: raw.log.format, level: raw.log.level.clone() },
             probe_source: raw.probes.source,
             probe_concurrency: concurrency,
+            retention: Retention { runs, age: raw.retention.age },
             shutdown_deadline: raw.shutdown.deadline,
         }),
         _ => Err(check.problems),

@@ -1,4 +1,4 @@
-//! Durations in settings: read as in a fleet (`500ms`, `10s`, `2m`, `1h`), written so that
+//! Durations in settings: read as in a fleet (`500ms`, `10s`, `2m`, `1h`, `90d`), written so that
 //! they can be read again.
 
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serializer};
 use standfast_core::time::Span;
 
-const UNITS: [(&str, u128); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u128); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// The shortest writing of a duration of whole milliseconds with one unit.
 pub(super) fn format(duration: Duration) -> String {
@@ -32,7 +33,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for text in ["500ms", "1500ms", "10s", "90s", "2m", "90m", "2h", "0s"] {
+        for text in ["500ms", "1500ms", "10s", "90s", "2m", "90m", "2h", "36h", "90d", "0s"] {
             assert_eq!(format(Span::parse(text).unwrap().0), text);
         }
         assert_eq!(format(Duration::from_secs(7200)), "2h");

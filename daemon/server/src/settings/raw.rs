@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub(super) tls: RawTls,
     pub(super) log: RawLog,
     pub(super) probes: RawProbes,
+    pub(super) retention: RawRetention,
     pub(super) shutdown: RawShutdown,
 }
 
@@ -74,6 +75,14 @@ pub(super) struct RawLog {
 pub(super) struct RawProbes {
     pub(super) source: Option<IpAddr>,
     pub(super) concurrency: u64,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRetention {
+    pub(super) runs: u64,
+    #[serde(with = "duration")]
+    pub(super) age: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -146,6 +146,8 @@ fn wrong_kinds_units_words_and_bounds_are_named() {
             "`probes.concurrency` must be a whole number, and is the string \"many\" (/",
         ),
         ("[probes]\nconcurrency = 0", "`probes.concurrency` must be 1 to 1024, and is 0 (/"),
+        ("[retention]\nruns = 0", "`retention.runs` must be 1 to 100000, and is 0 (/"),
+        ("[retention]\nage = \"12h\"", "`retention.age` must be 1d to 365d, and is 12h (/"),
         ("[shutdown]\ndeadline = 2", "`shutdown.deadline` must be a string, and is a whole number (2) (/"),
         ("[shutdown]\ndeadline = \"2\"", "`shutdown.deadline` `2` has no unit: write `2s`"),
         ("[shutdown]\ndeadline = \"2 parsec\"", "`shutdown.deadline` unknown unit `parsec`: use ms"),

@@ -117,9 +117,15 @@ pub async fn delete(store: &dyn Store, key: &str, guards: Vec<Compare>) -> Resul
     let Some(kv) = store.range(Range::key(key)).await?.kvs.pop() else {
         return Ok(false);
     };
-    let mut txn = Txn::new().when(Compare::modified(key, kv.mod_revision)).then(Op::delete(key));
+    let mut txn = Txn::new().when(Compare::modified(key, kv.mod_revision));
     txn.compare.extend(guards);
-    Ok(store.txn(txn.then(Op::delete_prefix(folder(key)))).await?.succeeded)
+    txn.then = deletion(key);
+    Ok(store.txn(txn).await?.succeeded)
+}
+
+/// What deletes a large value in a transaction, which compares its manifest.
+pub fn deletion(key: &str) -> Vec<Op> {
+    vec![Op::delete(key), Op::delete_prefix(folder(key))]
 }
 
 /// Reads all chunks as they were when the manifest was read.

@@ -24,8 +24,11 @@ pub async fn range_all(store: &dyn Store, prefix: &str) -> Result<RangeReply> {
     Ok(all)
 }
 
-/// Reads one page, of half as many keys as long as it is too large.
-async fn page(store: &dyn Store, range: Range, keys: &mut usize) -> Result<RangeReply> {
+/// Reads one page of at most `keys` keys, of half as many as long as it is too large.
+///
+/// # Errors
+/// As [`Store::range`].
+pub async fn page(store: &dyn Store, range: Range, keys: &mut usize) -> Result<RangeReply> {
     loop {
         match store.range(range.clone().limit(*keys)).await {
             Err(StoreError::TooLarge { .. }) if *keys > 1 => *keys /= 2,

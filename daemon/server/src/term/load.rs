@@ -2,13 +2,13 @@
 
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
-use crate::records::{self, HOLDS, Head, RUNS};
+use crate::records::{self, HOLDS, Head, LOCKS};
 use crate::store::{Revision, pages};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
-use standfast_core::run::{Run, State};
+use standfast_core::run::Run;
 use standfast_core::time::Span;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::write::Stored;
@@ -24,22 +24,15 @@ pub(super) struct Loaded {
 /// Reads it all. The guard is committed first: a read after it cannot be older than the term.
 pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
     guarded.put(Vec::new()).await?;
-    let heads = guarded.persist(|| pages::range_all(&**guarded.store(), RUNS)).await?;
+    let locks = guarded.persist(|| pages::range_all(&**guarded.store(), LOCKS)).await?;
+    // Whoever has not ended holds both of its sites; those that have ended may be very many.
+    let live: BTreeSet<RunId> =
+        locks.kvs.iter().map(|kv| RunId::new(String::from_utf8_lossy(&kv.value))).collect();
     let mut runs = Vec::new();
-    for kv in &heads.kvs {
-        let Ok(head) =
-            records::decode::<Head>(kv).inspect_err(|error| tracing::error!(%error, "a run is left alone"))
-        else {
-            continue;
-        };
-        if matches!(head.state, State::Ended(_)) {
-            continue;
-        }
-        match run(guarded, &head.id).await? {
+    for id in live {
+        match run(guarded, &id).await? {
             Some(stored) => runs.push((stored.run, stored.revision)),
-            None => {
-                tracing::error!(run = %head.id, "its plan or journal cannot be read; the run is left alone")
-            }
+            None => tracing::error!(run = %id, "it holds a lock and cannot be read; it is left alone"),
         }
     }
     let holds = get(guarded, HOLDS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
@@ -49,7 +42,13 @@ pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
 /// Reads and folds one run; none if it is not there or not readable.
 pub(super) async fn run(guarded: &Guarded, id: &RunId) -> Result<Option<Stored>, Lost> {
     let Some(kv) = get(guarded, &records::run(id)).await? else { return Ok(None) };
-    let Ok(head) = records::decode::<Head>(&kv) else { return Ok(None) };
+    let head = match records::decode::<Head>(&kv) {
+        Ok(head) => head,
+        Err(error) => {
+            tracing::error!(%error, "a head cannot be read");
+            return Ok(None);
+        }
+    };
     let plan = match guarded.persist(|| super::plan(&**guarded.store(), &head.plan)).await {
         Ok(Some(plan)) => plan,
         Ok(None) => return Ok(None),

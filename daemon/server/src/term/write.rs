@@ -8,10 +8,11 @@ use super::compared;
 use crate::clock;
 use crate::guarded::{Guarded, Lost};
 use crate::records::{self, Answered, HOLDS, Head};
-use crate::store::{Compare, Op, OpResult, Range, Revision, chunked, limits};
+use crate::store::{Compare, KeyValue, Op, OpResult, Range, Revision, chunked, limits};
 use standfast_core::controller::{Creation, Ending, Subject};
 use standfast_core::ids::RunId;
 use standfast_core::journal::Event;
+use standfast_core::plan::Plan;
 use standfast_core::run::Run;
 
 /// Entries of one transaction; what else is written with them fits beside.
@@ -36,12 +37,6 @@ pub(super) async fn create(
 ) -> Result<Result<Stored, Option<RunId>>, Lost> {
     let Creation { run: id, plan, created, locks, request } = creation;
     limits::at_most("sites and services of a run", locks.len(), MAX_LOCKS)?;
-    let key = records::plan(&plan.digest());
-    // Named by its digest, so that writing it twice is writing it once.
-    let (store, bytes) = (&**guarded.store(), records::encode(&**plan));
-    if guarded.persist(|| chunked::get(store, &key)).await?.is_none() {
-        guarded.persist(|| chunked::put(store, &key, &bytes, Vec::new())).await?;
-    }
     let run = Run::new(id.clone(), plan.clone(), created).expect("the controller made its first entry");
     let head = records::run(id);
     let mut txn = guarded
@@ -62,12 +57,39 @@ pub(super) async fn create(
     }
     let mut look = vec![Op::get(&head)];
     look.extend(locks.iter().map(|lock| Op::get(records::lock(lock))));
-    match compared(guarded.commit(txn, look).await?) {
-        Ok(reply) => Ok(Ok(Stored { run, revision: reply.revision })),
-        Err(seen) => Ok(match ours(guarded, seen.first(), 1) {
-            Some(revision) => Ok(Stored { run, revision }),
-            None => Err(seen.iter().skip(1).find_map(holder)),
-        }),
+    loop {
+        // Rewritten as it is, so that nobody takes the plan for one that no run names.
+        let manifest = frozen(guarded, plan).await?;
+        let with_plan = txn
+            .clone()
+            .when(Compare::modified(&manifest.key, manifest.mod_revision))
+            .then(Op::put(&manifest.key, manifest.value));
+        let seen = match compared(guarded.commit(with_plan, look.clone()).await?) {
+            Ok(reply) => return Ok(Ok(Stored { run, revision: reply.revision })),
+            Err(seen) => seen,
+        };
+        if let Some(revision) = ours(guarded, seen.first(), 1) {
+            return Ok(Ok(Stored { run, revision }));
+        }
+        if seen.iter().any(|seen| !is_empty(seen)) {
+            return Ok(Err(seen.iter().skip(1).find_map(holder)));
+        }
+        // Only the plan is not what it was.
+    }
+}
+
+/// Makes a plan durable, if it is not; its manifest.
+async fn frozen(guarded: &Guarded, plan: &Plan) -> Result<KeyValue, Lost> {
+    let key = records::plan(&plan.digest());
+    let (store, bytes) = (&**guarded.store(), records::encode(plan));
+    loop {
+        // Named by its digest, so that writing it twice is writing it once.
+        if guarded.persist(|| chunked::get(store, &key)).await?.is_none() {
+            guarded.persist(|| chunked::put(store, &key, &bytes, Vec::new())).await?;
+        }
+        if let Some(manifest) = get(guarded, &key).await? {
+            return Ok(manifest);
+        }
     }
 }
 
@@ -132,6 +154,10 @@ fn ours(guarded: &Guarded, seen: Option<&OpResult>, sequence: u64) -> Option<Rev
     (head.nonce == guarded.nonce() && head.sequence == sequence).then_some(kv.mod_revision)
 }
 
+fn is_empty(seen: &OpResult) -> bool {
+    matches!(seen, OpResult::Range(range) if range.kvs.is_empty())
+}
+
 fn holder(seen: &OpResult) -> Option<RunId> {
     let OpResult::Range(range) = seen else { return None };
     let value = std::str::from_utf8(&range.kvs.first()?.value).ok()?;
@@ -139,7 +165,7 @@ fn holder(seen: &OpResult) -> Option<RunId> {
 }
 
 /// Reads one key.
-pub(super) async fn get(guarded: &Guarded, key: &str) -> Result<Option<crate::store::KeyValue>, Lost> {
+pub(super) async fn get(guarded: &Guarded, key: &str) -> Result<Option<KeyValue>, Lost> {
     let reply = guarded.persist(|| guarded.store().range(Range::key(key))).await?;
     Ok(reply.kvs.into_iter().next())
 }

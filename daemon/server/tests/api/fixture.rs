@@ -14,6 +14,7 @@ use standfast::observer;
 use standfast::records::LEADER;
 use standfast::secrets::Secrets;
 use standfast::store::{EmbeddedStore, Range, Store};
+use standfast::term::retention::Retention;
 use standfast::tls::Tls;
 use standfast_proto::v1::bundles_client::BundlesClient;
 use standfast_proto::v1::runs_client::RunsClient;
@@ -24,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+
+pub(crate) use crate::files::{fleet, playbook};
 
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -110,6 +113,7 @@ impl Daemon {
             reaches: watch::channel(true).1,
             leads: watch::channel(false).0,
             drain: Duration::from_secs(5),
+            retention: Retention::default(),
         };
         self.tasks.push(tokio::spawn(lead::run(deps, CancellationToken::new())));
         self
@@ -146,43 +150,6 @@ impl Daemon {
 
 pub(crate) fn bundle_files(files: &[(&str, String)]) -> Vec<BundleFile> {
     files.iter().map(|(name, text)| BundleFile { name: (*name).into(), text: text.clone() }).collect()
-}
-
-/// A fleet of three sites whose only tool listens on `port`, and playbooks of these steps.
-pub(crate) fn fleet(port: u16) -> String {
-    format!(
-        "api: standfast/v1
-fleet: test
-sites:
-  a: {{role: active, networks: [10.1.0.0/16], domains: [a.example.net], power: grid-1}}
-  b: {{role: standby, networks: [10.2.0.0/16], domains: [b.example.net], power: grid-2}}
-  w: {{role: witness, networks: [10.3.0.0/16], domains: [w.example.net], power: grid-3}}
-timing: {{profile: fast}}
-canaries: none
-automation: advise
-roles: {{commander: [local], chief: [kim]}}
-probes:
-  a: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{endpoint: tool}}}}]
-  b: [{{http.get: {{endpoint: tool, status: 200}}}}, {{tcp.connect: {{endpoint: tool}}}}]
-services:
-  shop: {{tier: 1, owner: team, objectives: {{rto: 10m, rpo: 5s}}, runs_in: {{a: active, b: standby}}}}
-resources:
-  tool: {{endpoint: {{a: \"http://127.0.0.1:{port}\", b: \"http://127.0.0.1:{port}\"}}}}
-on_loss:
-  - {{site: a, run: shop, to: b}}
-"
-    )
-}
-
-pub(crate) fn playbook(name: &str, rest: &str) -> String {
-    format!(
-        "api: standfast/v1
-playbook: {name}
-title: Move the shop
-services: [shop]
-modes: [emergency, drill]
-{rest}"
-    )
 }
 
 /// Asks a person, then waits for the tool.

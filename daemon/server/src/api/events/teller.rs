@@ -9,7 +9,7 @@ use crate::records::{
     self, BUNDLE, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, REFUSALS,
     RUNS,
 };
-use crate::store::{KeyValue, Revision, Store, WatchBatch, WatchEvent};
+use crate::store::{KeyValue, Range, Revision, Store, WatchBatch, WatchEvent, pages};
 use standfast_core::controller::Refused;
 use standfast_core::ids::{MemberId, RunId};
 use standfast_core::journal;
@@ -20,8 +20,8 @@ use standfast_proto::v1::{self, EventKind};
 use std::collections::{BTreeMap, VecDeque};
 use tonic::Status;
 
-/// Ended runs of a snapshot.
-const ENDED: usize = 200;
+/// The newest runs are part of a snapshot, and all that have not ended.
+const NEWEST: usize = 200;
 /// Prefix of all journals.
 const JOURNALS: &str = "journals/";
 
@@ -84,21 +84,20 @@ impl Teller {
         for kv in range(REFUSALS).await? {
             events.extend(self.refused(&kv));
         }
-        let mut heads = range(RUNS).await?;
-        heads.sort_by_key(|kv| kv.create_revision);
-        let decoded: Vec<(Head, Revision)> = heads
-            .iter()
-            .map(|kv| records::decode::<Head>(kv).map(|head| (head, kv.mod_revision)))
-            .collect::<Result<_, _>>()
-            .map_err(refuse::internal)?;
-        let ended = |head: &Head| matches!(head.state, RunState::Ended(_));
-        let mut skip = decoded.iter().filter(|(head, _)| ended(head)).count().saturating_sub(ENDED);
-        for (head, revision) in &decoded {
-            if ended(head) && skip > 0 {
-                skip -= 1;
-                continue;
+        let newest = Range::prefix(RUNS).at(at);
+        let newest = pages::page(self.store(), newest, &mut NEWEST.clone()).await.map_err(refuse::store)?;
+        let last = newest.kvs.last().map(|kv| kv.key.clone());
+        let mut heads = newest.kvs;
+        for id in self.state.live_runs() {
+            let key = records::run(id);
+            if last.as_ref().is_some_and(|last| key > *last) {
+                heads.extend(self.store().range(Range::key(key).at(at)).await.map_err(refuse::store)?.kvs);
             }
-            events.push(event(*revision, Some(head.wall_ms), Subject::Run(short(head, *revision))));
+        }
+        for kv in heads.iter().rev() {
+            let head: Head = records::decode(kv).map_err(refuse::internal)?;
+            let shown = Subject::Run(short(&head, kv.mod_revision));
+            events.push(event(kv.mod_revision, Some(head.wall_ms), shown));
         }
         Ok(events)
     }
@@ -229,7 +228,7 @@ impl Teller {
         let told = match known {
             Some(told) => told.map_err(refuse::internal)?,
             None => {
-                let (head, ..) = self.api.head(run.as_str()).await?;
+                let head = self.api.head(run.as_str()).await?;
                 let (story, told) = read(self.store(), &run, &head.plan).await?;
                 // What was read may be ahead of this entry.
                 let mut ahead: VecDeque<_> =

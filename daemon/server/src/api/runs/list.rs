@@ -1,19 +1,25 @@
-//! Runs in a list, newest first, from their heads alone.
+//! Runs in a list, newest first, from their heads alone: no more of them are read than it takes.
 
-use super::super::state::all;
 use super::super::{refuse, wire};
-use crate::records::{self, Head, LEADER, RUNS};
-use crate::store::{Range, Revision, Store};
+use crate::records::{self, Head, LOCKS, RUNS};
+use crate::store::{KeyValue, Range, Revision, Store, StoreError, pages};
+use standfast_core::ids::RunId;
 use standfast_core::run::State;
-use standfast_proto::v1;
+use standfast_proto::v1::{self, RunState};
+use std::collections::BTreeSet;
 use tonic::Status;
 
 /// Runs of a page when nobody says how many.
 const PAGE: usize = 50;
 /// The most runs of a page.
 const MAX_PAGE: usize = 200;
+/// The most heads that are read for one page: of those that are filtered, few may be wanted.
+const MAX_READ: usize = 1_000;
+/// The states of a run that has not ended.
+const LIVE: [RunState; 5] =
+    [RunState::Proposed, RunState::Running, RunState::Paused, RunState::Blocked, RunState::RollingBack];
 
-/// A page of runs. A token is the revision at which the last run of the page before was made.
+/// A page of runs. A token is the id of the last run that was looked at.
 pub(super) async fn list(
     store: &dyn Store,
     request: &v1::ListRunsRequest,
@@ -25,31 +31,53 @@ pub(super) async fn list(
         }
         size => size,
     };
-    let before: Revision = match request.page_token.as_str() {
-        "" => Revision::MAX,
-        token => token
-            .parse()
-            .map_err(|_| refuse::bad_field("page_token", "it is not one that was answered with a page"))?,
+    let mut last = RunId::new(&request.page_token);
+    let mut after = match request.page_token.as_str() {
+        "" => None,
+        _ if records::begun(&last).is_some() => Some(records::run(&last)),
+        _ => return Err(refuse::bad_field("page_token", "it is not one that was answered with a page")),
     };
-    let now = store.range(Range::key(LEADER)).await.map_err(refuse::store)?.revision;
-    let mut kvs = all(store, RUNS, now).await.map_err(refuse::store)?;
-    kvs.retain(|kv| kv.create_revision < before);
-    kvs.sort_by_key(|kv| std::cmp::Reverse(kv.create_revision));
-    let mut runs = Vec::new();
-    let mut last = 0;
-    for kv in &kvs {
-        let head: Head = records::decode(kv).map_err(refuse::internal)?;
-        let state: i32 = wire::run_state(head.state).into();
-        if !request.states.is_empty() && !request.states.contains(&state) {
-            continue;
+    let wanted: BTreeSet<i32> = request.states.iter().copied().collect();
+    let live =
+        !wanted.is_empty() && wanted.iter().all(|state| LIVE.iter().any(|live| *live as i32 == *state));
+    let (mut runs, mut read) = (Vec::new(), 0);
+    loop {
+        let (heads, more) = match live {
+            true => (live_heads(store, after.as_deref()).await.map_err(refuse::store)?, false),
+            false => {
+                let range = Range { after: after.clone(), ..Range::prefix(RUNS) };
+                let page = pages::page(store, range, &mut (size + 1)).await.map_err(refuse::store)?;
+                (page.kvs, page.more)
+            }
+        };
+        for kv in heads {
+            if runs.len() == size || read == MAX_READ {
+                return Ok(v1::ListRunsResponse { runs, next_page_token: last.to_string() });
+            }
+            let head: Head = records::decode(&kv).map_err(refuse::internal)?;
+            read += 1;
+            let state: i32 = wire::run_state(head.state).into();
+            if wanted.is_empty() || wanted.contains(&state) {
+                runs.push(short(&head, kv.mod_revision));
+            }
+            (last, after) = (head.id, Some(kv.key));
         }
-        if runs.len() == size {
-            return Ok(v1::ListRunsResponse { runs, next_page_token: last.to_string() });
+        if !more {
+            return Ok(v1::ListRunsResponse { runs, next_page_token: String::new() });
         }
-        last = kv.create_revision;
-        runs.push(short(&head, kv.mod_revision));
     }
-    Ok(v1::ListRunsResponse { runs, next_page_token: String::new() })
+}
+
+/// The heads of the runs that hold a lock, in the order of their keys: all that have not ended.
+async fn live_heads(store: &dyn Store, after: Option<&str>) -> Result<Vec<KeyValue>, StoreError> {
+    let locks = pages::range_all(store, LOCKS).await?.kvs;
+    let keys: BTreeSet<String> =
+        locks.iter().map(|kv| records::run(&RunId::new(String::from_utf8_lossy(&kv.value)))).collect();
+    let mut heads = Vec::new();
+    for key in keys.into_iter().filter(|key| after.is_none_or(|after| key.as_str() > after)) {
+        heads.extend(store.range(Range::key(key)).await?.kvs);
+    }
+    Ok(heads)
 }
 
 /// A run in short: what its head says.

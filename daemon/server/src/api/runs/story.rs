@@ -88,7 +88,12 @@ pub(crate) async fn read_until(
     plan: &Digest,
     last: u64,
 ) -> Result<(Story, Vec<v1::JournalEvent>), Status> {
-    let now = store.range(Range::key(records::run(id))).await.map_err(refuse::store)?.revision;
+    let head = store.range(Range::key(records::run(id))).await.map_err(refuse::store)?;
+    // Forgotten since somebody saw it.
+    if head.kvs.is_empty() {
+        return Err(refuse::no_run(id.as_str()));
+    }
+    let now = head.revision;
     let (plan, entries) = entries_at(store, id, plan, now).await?;
     let damaged = |why: &dyn std::fmt::Display| refuse::internal(format!("run {id}: {why}"));
     let Some(((first, revision), rest)) = entries.split_first() else {
