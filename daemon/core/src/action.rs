@@ -213,6 +213,32 @@ impl Action {
         }
     }
 
+    /// The server that it makes a primary, if it does that.
+    pub fn promotes(&self) -> Option<&Database> {
+        match self {
+            Self::PostgresPromote { database } => Some(database),
+            _ => None,
+        }
+    }
+
+    /// The secrets that it needs, by name.
+    pub fn secrets(&self) -> Vec<&SecretName> {
+        fn of(values: &BTreeMap<String, Value>) -> Vec<&SecretName> {
+            let secrets = values.values().filter_map(|value| match value {
+                Value::Secret(name) => Some(name),
+                Value::Text(_) => None,
+            });
+            secrets.collect()
+        }
+        match self {
+            Self::PostgresPromote { database } => database.password.iter().collect(),
+            Self::DnsSet { key, .. } => vec![key],
+            Self::HttpRequest { headers, .. } => of(headers),
+            Self::CommandRun { env, .. } => of(env),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether an inspection can tell what acting would change. An HTTP request or a command
     /// cannot: it is acted without, and its verification proves it.
     pub fn previews(&self) -> bool {

@@ -8,6 +8,7 @@
 use crate::check::{Answer, LagLimit};
 use crate::ids::SiteId;
 use crate::time::{Mono, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
@@ -74,7 +75,8 @@ pub struct LagBook {
 }
 
 /// How far a replica is behind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lag {
     /// Measured.
     Known {

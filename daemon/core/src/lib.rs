@@ -22,6 +22,7 @@ pub mod journal;
 pub mod lag;
 pub mod leadership;
 mod lint;
+pub mod look;
 pub mod plan;
 pub mod playbook;
 pub mod reference;

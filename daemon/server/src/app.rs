@@ -9,6 +9,7 @@ use crate::condition::Env;
 use crate::health::Health;
 use crate::http;
 use crate::lead::{self, Me};
+use crate::look::{self, Looker};
 use crate::metrics::Metrics;
 use crate::observer;
 use crate::records::LEADER;
@@ -123,11 +124,12 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let (grpc_address, web_address): (SocketAddr, SocketAddr) = (bound(&grpc), bound(&web));
 
     let secrets = Secrets::new(&settings.secrets_dir);
-    let env =
+    let mut env =
         Env::new(secrets, settings.probe_source).map_err(|error| AppError::Client(error.to_string()))?;
     let metrics = Metrics::new();
     if let Some(tls) = &tls {
         metrics.set_certificate_expiry("tls.cert", tls.expires());
+        env.certificates.push(("tls.cert".to_owned(), tls.expires()));
     }
     let health = Health::new([BUNDLE, LEADERSHIP, STORE]);
     let store = open(&settings).await?;
@@ -186,6 +188,8 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     tokio::spawn(watch_health(health.clone(), store.clone(), bundle.clone(), confirmations, serving.clone()));
 
     let _ = leading;
+    let looker = Looker { me: me.clone(), store: store.clone(), env: env.clone(), bundle: bundle.clone() };
+    tokio::spawn(look::follow(looker, serving.clone()));
     let deps = api::Deps { me: me.clone(), store: store.clone(), bundle, env, stop: serving.clone() };
     let grpc_tls = tls.clone();
     let api = tokio::spawn(async move { api::serve(deps, grpc, grpc_tls.as_ref()).await });

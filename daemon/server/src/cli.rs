@@ -90,8 +90,7 @@ enum Command {
     /// What a run would do, seen live and read-only
     #[command(after_help = "\
 Examples:
-  standfast plan shop --from a --mode emergency                 seen from the member that answers
-  standfast plan shop --from a --mode emergency -s b1:7766      seen from b1
+  standfast plan shop --from a --mode emergency                 seen from every live member
   standfast plan shop --from a --mode emergency --exit-code     exit 4 when a step would do something
 
 Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]

@@ -10,6 +10,7 @@ pub mod haproxy;
 pub mod http;
 pub mod postgres;
 pub mod stream;
+pub mod tls;
 
 use standfast_core::time::Span;
 use std::fmt::Display;

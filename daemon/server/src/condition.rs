@@ -36,13 +36,26 @@ pub struct Env {
     pub http: reqwest::Client,
     /// What commands are run under.
     pub supervisor: Supervisor,
+    /// This member's own certificates: their settings, and when each ends, in seconds since 1970.
+    pub certificates: Vec<(String, i64)>,
+    /// The wall clock, in Unix milliseconds: what others see of it is told by a look.
+    pub wall_ms: fn() -> i64,
 }
 
 impl Env {
     /// With nothing sampled yet.
     pub fn new(secrets: Secrets, source: Option<IpAddr>) -> Result<Self, Error> {
         let http = client::http::client(source)?;
-        Ok(Self { secrets, clusters: Arc::default(), source, http, supervisor: Supervisor::default() })
+        let (clusters, supervisor) = (Arc::default(), Supervisor::default());
+        Ok(Self {
+            secrets,
+            clusters,
+            source,
+            http,
+            supervisor,
+            certificates: Vec::new(),
+            wall_ms: crate::clock::wall_ms,
+        })
     }
 }
 

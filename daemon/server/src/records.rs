@@ -20,6 +20,8 @@
 //! requests/REQUEST           that it came, and a digest of what it said: kept as long
 //! holds                      what is left of every hold-down
 //! refusals/SITE/GUARD        the last failover that this guard refused
+//! looks/ID                   a plan to be looked at by every member: hangs on a lease of the asker
+//! views/ID/MEMBER            what a member saw of it; hangs on the same lease
 //! ```
 
 use crate::store::Revision;
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use standfast_core::controller::{Ask, Subject};
 use standfast_core::engine::Refusal;
 use standfast_core::ids::{Digest, Epoch, Identity, MemberId, PlaybookId, RunId, ServiceId, SiteId};
+use standfast_core::look;
 use standfast_core::plan::Mode;
 use standfast_core::run::{Run, State};
 use standfast_core::time::Span;
@@ -62,6 +65,8 @@ pub const HOLDS: &str = "holds";
 pub const REFUSALS: &str = "refusals/";
 /// Prefix of locks.
 pub const LOCKS: &str = "locks/";
+/// Prefix of looks.
+pub const LOOKS: &str = "looks/";
 
 /// Key of a member record.
 pub fn member(id: &MemberId) -> String {
@@ -137,6 +142,30 @@ pub fn answer(request: &str) -> String {
 /// Key of what is remembered of a request.
 pub fn request(request: &str) -> String {
     format!("{REQUESTS}{request}")
+}
+
+/// Key of a look.
+pub fn look(id: &str) -> String {
+    format!("{LOOKS}{id}")
+}
+
+/// Prefix of what was seen in a look.
+pub fn views(id: &str) -> String {
+    format!("views/{id}/")
+}
+
+/// Key of what a member saw in a look.
+pub fn view(id: &str, member: &MemberId) -> String {
+    format!("views/{id}/{member}")
+}
+
+/// A plan to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// What everything of this look hangs on.
+    pub lease: u64,
+    /// What is to be looked at.
+    pub request: look::Request,
 }
 
 /// Who leads.

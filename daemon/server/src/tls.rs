@@ -185,7 +185,8 @@ fn name_of(der: &CertificateDer<'_>) -> Result<Identity, IdentityError> {
     }
 }
 
-fn expiry_of(der: &CertificateDer<'_>) -> Result<i64, IdentityError> {
+/// When a certificate ends, in seconds since 1970.
+pub(crate) fn expiry_of(der: &CertificateDer<'_>) -> Result<i64, IdentityError> {
     Ok(parse(der)?.validity().not_after.timestamp())
 }
 

@@ -18,6 +18,7 @@ mod api {
     mod dry_run;
     mod events;
     mod long_list;
+    mod looks;
     mod lost_answers;
     mod refused;
     mod runs;

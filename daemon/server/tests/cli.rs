@@ -106,6 +106,7 @@ async fn a_dry_run_says_what_would_refuse_it() {
             outcome: ConditionOutcome::DoesNotHold.into(),
             answer: "12 s".into(),
             override_role: "incident-commander".into(),
+            ..PlanRequire::default()
         }],
         steps: vec![PlanStep {
             id: "promote".into(),

@@ -182,6 +182,7 @@ fn step(plan: &plan::Plan, at: usize) -> PlanStep {
         },
         preview: Preview::Unspecified.into(),
         detail: String::new(),
+        seen: Vec::new(),
     }
 }
 

@@ -37,6 +37,12 @@ pub(super) fn duration(duration: Duration) -> Option<WireDuration> {
     Some(WireDuration { seconds, nanos: duration.subsec_nanos().cast_signed() })
 }
 
+/// A length of time, below zero too.
+pub(super) fn millis(millis: i64) -> WireDuration {
+    let nanos = i32::try_from(millis % 1_000 * 1_000_000).expect("less than a second");
+    WireDuration { seconds: millis / 1_000, nanos }
+}
+
 /// So long before `wall_ms`.
 pub(super) fn ago(wall_ms: i64, span: Span) -> i64 {
     wall_ms.saturating_sub(i64::try_from(span.as_ms()).unwrap_or(i64::MAX))
@@ -123,6 +129,14 @@ pub(super) fn step_state(state: StepState) -> v1::StepState {
         StepState::AlreadyDone => v1::StepState::AlreadyDone,
         StepState::Failed => v1::StepState::Failed,
         StepState::Skipped => v1::StepState::Skipped,
+    }
+}
+
+pub(super) fn severity(severity: standfast_core::look::Severity) -> v1::Severity {
+    match severity {
+        standfast_core::look::Severity::Error => v1::Severity::Error,
+        standfast_core::look::Severity::Warning => v1::Severity::Warning,
+        standfast_core::look::Severity::Note => v1::Severity::Note,
     }
 }
 

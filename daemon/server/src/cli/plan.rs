@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 use standfast_proto::v1::plans_client::PlansClient;
-use standfast_proto::v1::{
-    ConditionOutcome, CreatePlanRequest, GuardOutcome, Mode, OnFailure, Plan, PlanStep, Preview,
-};
+use standfast_proto::v1::{CreatePlanRequest, Mode};
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
-use super::human;
-use super::output::{Output, Rows, Stream, Tone, plain};
-use super::site::guard_row;
+use super::output::Output;
+
+mod show;
+
+pub use show::show;
 
 /// What binds a playbook.
 #[derive(Debug, Args)]
@@ -105,130 +105,4 @@ pub async fn run(args: PlanArgs, client: &mut Client, output: &mut Output) -> Re
         (false, true) => Exit::Pending,
         (false, false) => Exit::Done,
     })
-}
-
-/// A plan for people.
-pub fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
-    out.line(format!(
-        "{} from {} to {} ({}){}",
-        plan.playbook,
-        plan.from,
-        plan.to,
-        human::lower(plan.mode().as_str_name(), "MODE_"),
-        if plan.title.is_empty() { String::new() } else { format!(": {}", plan.title) },
-    ))?;
-    out.line(format!("plan {}  bundle {}", plan.digest, human::digest(&plan.bundle_digest)))?;
-    if plan.inspected_at.is_some() {
-        out.line(format!(
-            "seen from {} in {} at {}",
-            plan.member,
-            plan.member_site,
-            human::date(plan.inspected_at.as_ref())
-        ))?;
-    }
-    requires(plan, out)?;
-    steps(plan, out)?;
-    if let Some(path) = &plan.critical_path {
-        let bound = human::wire_duration(path.duration.as_ref());
-        out.line(format!("\nlongest path, at most {bound}: {}", path.steps.join(" -> ")))?;
-    }
-    if !plan.guards.is_empty() {
-        out.line("")?;
-        let mut rows = Rows::new(out, &["GUARD", "NAME", "SAYS", "REASON"]);
-        for guard in &plan.guards {
-            rows.row(guard_row(guard));
-        }
-        rows.write(out)?;
-    }
-    for finding in &plan.findings {
-        super::bundle::show_finding(finding, out)?;
-    }
-    refusals(plan, out)
-}
-
-fn requires(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
-    if plan.requires.is_empty() {
-        return Ok(());
-    }
-    out.line("")?;
-    let mut rows = Rows::new(out, &["MUST HOLD", "IT DOES", "ANSWER", "WAIVED BY"]);
-    for require in &plan.requires {
-        let outcome = match require.outcome() {
-            ConditionOutcome::Unspecified => (Tone::Plain, "not asked"),
-            ConditionOutcome::Holds => (Tone::Good, "yes"),
-            ConditionOutcome::DoesNotHold => (Tone::Bad, "no"),
-            ConditionOutcome::CannotTell => (Tone::Bad, "cannot tell"),
-        };
-        rows.row([
-            plain(require.condition.clone()),
-            (outcome.0, outcome.1.to_owned()),
-            plain(human::or_dash(&require.answer)),
-            plain(human::or_dash(&require.override_role)),
-        ]);
-    }
-    rows.write(out)
-}
-
-fn steps(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
-    out.line("")?;
-    let headings = ["#", "STEP", "PREVIEW", "ACTION", "TARGET", "NEEDS", "TIMEOUT", "DETAIL"];
-    let mut rows = Rows::new(out, &headings);
-    for step in &plan.steps {
-        let (tone, preview) = match step.preview() {
-            Preview::Unspecified => (Tone::Plain, "-"),
-            Preview::AlreadySo => (Tone::Good, "already so"),
-            Preview::WouldDo => (Tone::Busy, "would do"),
-            Preview::CannotTell => (Tone::Bad, "cannot tell"),
-            Preview::Refuses => (Tone::Bad, "refuses"),
-        };
-        let timeout = human::wire_duration(step.timeout.as_ref());
-        rows.row([
-            plain(step.order.to_string()),
-            plain(step.id.clone()),
-            (tone, preview.to_owned()),
-            plain(step.action.clone()),
-            plain(step.target.clone()),
-            plain(human::or_dash(&step.needs.join(","))),
-            plain(if step.attempts > 1 { format!("{timeout} x{}", step.attempts) } else { timeout }),
-            plain(detail(step)),
-        ]);
-    }
-    rows.write(out)
-}
-
-/// What inspection saw, after what is special about the step.
-fn detail(step: &PlanStep) -> String {
-    let flags = [
-        (step.point_of_no_return, "no way back"),
-        (step.needs_approval, "asks a person"),
-        (step.skip_unreachable, "skipped if unreachable"),
-        (step.on_failure() == OnFailure::Continue, "may fail"),
-        (step.on_failure() == OnFailure::Pause, "pauses on failure"),
-    ];
-    let mut parts: Vec<&str> = flags.iter().filter(|(on, _)| *on).map(|(_, said)| *said).collect();
-    if !step.detail.is_empty() {
-        parts.push(&step.detail);
-    }
-    parts.join("; ")
-}
-
-/// One line on what stands in the way, last, where eyes are.
-fn refusals(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
-    if plan.inspected_at.is_none() {
-        return Ok(());
-    }
-    if !plan.would_be_refused {
-        return out.line("\na run of this plan would begin now");
-    }
-    let guards = plan.guards.iter().filter(|guard| guard.outcome() == GuardOutcome::Refused);
-    let requires = plan.requires.iter().filter(|require| {
-        matches!(require.outcome(), ConditionOutcome::DoesNotHold | ConditionOutcome::CannotTell)
-    });
-    let steps = plan.steps.iter().filter(|step| step.preview() == Preview::Refuses);
-    let names: Vec<&str> = guards
-        .map(|guard| guard.id.as_str())
-        .chain(requires.map(|require| require.name.as_str()))
-        .chain(steps.map(|step| step.id.as_str()))
-        .collect();
-    out.line(format!("\na run of this plan would be refused now: {}", names.join(", ")))
 }

@@ -3,6 +3,10 @@
 //! TCP for questions too: a lost datagram is not evidence, a server that takes updates speaks
 //! TCP anyway, and there is one way to read an answer.
 
+mod privilege;
+
+pub use privilege::{Privilege, may_update};
+
 use super::{Error, answered, stream};
 use base64::Engine as _;
 use hickory_proto::op::update_message::UpdateMessage as _;
@@ -126,7 +130,29 @@ pub async fn replace(
     source: Option<IpAddr>,
     deadline: Instant,
 ) -> Result<(), Error> {
-    let mut message = update(server, set)?;
+    let (name, zone) = (key.name(), set.zone);
+    match send(server, zone, update(server, set)?, key, source, deadline).await? {
+        (ResponseCode::NoError, Ok(())) => Ok(()),
+        (ResponseCode::ServFail, _) => Err(Error::Failed(format!("{server} answers SERVFAIL for {zone}"))),
+        (ResponseCode::NoError, Err(error)) => Err(Error::NoAnswer(format!(
+            "{server}: an answer came that key {name} did not sign, so it is not believed: {error}"
+        ))),
+        (code, _) => {
+            Err(Error::Denied(format!("{server} refuses the update of {zone} by key {name}: {code}")))
+        }
+    }
+}
+
+/// Signs an update, sends it, and says what came back and whether the key had signed it too. A
+/// server that does not take the key is [`Error::Denied`].
+async fn send(
+    server: &str,
+    zone: &str,
+    mut message: Message,
+    key: &Key,
+    source: Option<IpAddr>,
+    deadline: Instant,
+) -> Result<(ResponseCode, Result<(), String>), Error> {
     let now_s = u64::try_from(crate::clock::wall_ms() / 1_000).unwrap_or(0);
     let unsigned = |error| Error::Ours(format!("{server}: the update cannot be signed: {error}"));
     let mut verifier = message
@@ -135,7 +161,6 @@ pub async fn replace(
         .ok_or_else(|| unsigned("no verifier".into()))?;
     let mut stream = stream::tcp(server, source, deadline).await?;
     let answer = exchange(&mut stream, server, &message, deadline).await?;
-    let (name, zone) = (key.name(), set.zone);
     let decoded = decode(server, &message, &answer)?;
     // A server that does not trust the key cannot sign its answer with it.
     let complaint = decoded.signature().and_then(|tsig| tsig.data.error);
@@ -147,18 +172,11 @@ pub async fn replace(
         None => None,
     };
     if let Some(why) = denied {
+        let name = key.name();
         return Err(Error::Denied(format!("{server} refuses key {name} for {zone}: it {why}")));
     }
-    match (decoded.response_code, verifier.verify(&answer)) {
-        (ResponseCode::NoError, Ok(_)) => Ok(()),
-        (ResponseCode::ServFail, _) => Err(Error::Failed(format!("{server} answers SERVFAIL for {zone}"))),
-        (ResponseCode::NoError, Err(error)) => Err(Error::NoAnswer(format!(
-            "{server}: an answer came that key {name} did not sign, so it is not believed: {error}"
-        ))),
-        (code, _) => {
-            Err(Error::Denied(format!("{server} refuses the update of {zone} by key {name}: {code}")))
-        }
-    }
+    let signed = verifier.verify(&answer).map(drop).map_err(|error| error.to_string());
+    Ok((decoded.response_code, signed))
 }
 
 fn update(server: &str, set: &RecordSet<'_>) -> Result<Message, Error> {

@@ -71,6 +71,16 @@ pub async fn change(
     if answer.trim().is_empty() { Ok(()) } else { Err(refusal(socket, &changes.join("; "), &answer)) }
 }
 
+/// The level of what is asked through this socket: `user`, `operator` or `admin`, which alone may
+/// change weights and states.
+pub async fn level(socket: &str, source: Option<IpAddr>, deadline: Instant) -> Result<String, Error> {
+    let answer = command(socket, "show cli level", source, deadline).await?;
+    match answer.trim() {
+        level @ ("user" | "operator" | "admin") => Ok(level.to_owned()),
+        _ => Err(Error::Failed(format!("{socket}: strange level: {}", clip(&answer)))),
+    }
+}
+
 fn refusal(socket: &str, asked: &str, answer: &str) -> Error {
     let hint = if answer.contains("Permission denied") { " (the socket needs `level admin`)" } else { "" };
     Error::Denied(format!("{socket} refuses {asked}: {}{hint}", clip(answer)))

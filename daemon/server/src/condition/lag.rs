@@ -91,7 +91,8 @@ impl Clusters {
         }
     }
 
-    fn behind(&self, cluster: &ResourceId, received: Lsn) -> Lag {
+    /// How far a replica that has received `received` is behind, as far as this member has seen.
+    pub fn behind(&self, cluster: &ResourceId, received: Lsn) -> Lag {
         let clusters = self.lock();
         let none = LagBook::default();
         clusters.get(cluster).map_or(&none, |cluster| &cluster.book).lag(received, clock::now().mono)

@@ -9,6 +9,7 @@ use standfast::api;
 use standfast::bundles;
 use standfast::condition::Env;
 use standfast::lead::{self, Me};
+use standfast::look::{self, Looker};
 use standfast::metrics::Metrics;
 use standfast::observer;
 use standfast::records::LEADER;
@@ -63,6 +64,17 @@ impl Daemon {
     }
 
     pub(crate) async fn with_tls(name: &str, site: &str, store: &Arc<dyn Store>, tls: Option<Tls>) -> Self {
+        Self::with(name, site, store, tls, Env::new(Secrets::new("."), None).unwrap()).await
+    }
+
+    /// A member that answers, and touches the world with what is in `env`.
+    pub(crate) async fn with(
+        name: &str,
+        site: &str,
+        store: &Arc<dyn Store>,
+        tls: Option<Tls>,
+        env: Env,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let me = Me {
@@ -71,7 +83,6 @@ impl Daemon {
             boot_id: format!("{name}-boot"),
             address: address.to_string(),
         };
-        let env = Env::new(Secrets::new("."), None).unwrap();
         let (stop, cache) = (CancellationToken::new(), tempfile::tempdir().unwrap());
         let (sender, bundle) = watch::channel(None);
         let follow = bundles::follow(store.clone(), cache.path().join("cache"), sender, stop.clone());
@@ -87,7 +98,7 @@ impl Daemon {
         Self { address, stop, store: store.clone(), me, bundle, env, tasks, _cache: cache }
     }
 
-    /// It observes too, so it has a lease.
+    /// It observes and looks too, so it has a lease.
     pub(crate) fn observing(mut self) -> Self {
         let deps = observer::Deps {
             me: self.me.clone(),
@@ -99,6 +110,9 @@ impl Daemon {
             reaches: watch::channel(true).0,
         };
         self.tasks.push(tokio::spawn(observer::run(deps, self.bundle.clone(), self.stop.clone())));
+        let (me, store) = (self.me.clone(), self.store.clone());
+        let looker = Looker { me, store, env: self.env.clone(), bundle: self.bundle.clone() };
+        self.tasks.push(tokio::spawn(look::follow(looker, self.stop.clone())));
         self
     }
 

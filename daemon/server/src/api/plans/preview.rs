@@ -1,42 +1,25 @@
-//! Looks at everything that a run would touch, read-only, from this member.
+//! A plan with all that can be seen of it now, from every live member.
+
+mod guards;
 
 use super::super::state::State;
 use super::super::{Api, wire};
-use super::{locks, overrides, plan as bound, require_name, warnings};
-use crate::action::{self, Context};
-use crate::condition::{Env, evaluate};
-use futures::StreamExt as _;
-use standfast_core::action::{Action, Attempt, Inspection};
-use standfast_core::check::{Answer, Check};
+use super::{overrides, plan as bound, warnings};
+use crate::look::Looker;
+use guards::guards;
+use standfast_core::action::Inspection;
+use standfast_core::check::Answer;
 use standfast_core::engine::rule;
-use standfast_core::guard::Guard;
-use standfast_core::ids::{Epoch, Identity, RunId};
-use standfast_core::journal::Override;
-use standfast_core::plan::{Plan, Require, Step};
-use standfast_proto::v1::{self, ConditionOutcome, GuardOutcome, Preview};
-use std::time::Duration;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use standfast_core::ids::Identity;
+use standfast_core::lag::Lag;
+use standfast_core::look::{DataSet, Found, Kind, Part, Seen, Severity, Vantage, join};
+use standfast_core::plan::{Plan, Require};
+use standfast_proto::v1::{self, ConditionOutcome, GuardOutcome, Preview, RequireSight, StepSight};
 use tonic::Status;
-
-/// For one condition.
-const ASK: Duration = Duration::from_secs(5);
-/// For one step.
-const INSPECT: Duration = Duration::from_secs(10);
-/// For everything; callers wait a minute.
-const ALL: Duration = Duration::from_secs(50);
-/// Targets that are looked at at once.
-const AT_ONCE: usize = 16;
-
-/// What was seen of a plan.
-struct Seen {
-    require: Vec<Answer>,
-    steps: Vec<Inspection>,
-}
 
 impl Api {
     /// A plan with all that can be seen of it now: what its requirements answer, what each step
-    /// would do, and what the guards of a manual trigger say.
+    /// would do, what stands in the way, and what the guards of a manual trigger say.
     pub(in crate::api) async fn inspected(
         &self,
         plan: Plan,
@@ -45,8 +28,9 @@ impl Api {
     ) -> Result<v1::Plan, Status> {
         let waived = overrides(&plan, waived)?;
         let bundle = self.bundle()?;
-        let (seen, state, findings) = tokio::join!(
-            look(&plan, &self.deps.env),
+        let looker = self.looker();
+        let (looked, state, findings) = tokio::join!(
+            looker.look(&bundle, &plan),
             State::read(self.store(), None),
             warnings(bundle.clone())
         );
@@ -57,162 +41,120 @@ impl Api {
             let named = waived.iter().any(|waiver| waiver.rule == rule(&require.check));
             named && role.is_some_and(|role| rules.has_role(by, role))
         };
+        let mut seen = join(&plan, &looked);
+        let taken: Vec<String> =
+            plan.require.iter().filter(|require| may(require)).map(|r| r.check.to_string()).collect();
+        seen.troubles
+            .retain(|found| found.trouble.kind != Kind::Requirement || !taken.contains(&found.trouble.about));
         let mut shown = bound(&plan);
-        let mut unmet = Vec::new();
-        for ((shown, require), answer) in shown.requires.iter_mut().zip(&plan.require).zip(&seen.require) {
-            let outcome = match answer {
-                Answer::Holds(_) => ConditionOutcome::Holds,
-                Answer::Fails(_) => ConditionOutcome::DoesNotHold,
-                Answer::Unknown(_) => ConditionOutcome::CannotTell,
-            };
-            shown.outcome = outcome.into();
-            shown.answer = answer.detail().to_owned();
-            if outcome != ConditionOutcome::Holds && !may(require) {
-                unmet.push(require);
-            }
-        }
-        let mut refuses = false;
-        for (shown, found) in shown.steps.iter_mut().zip(&seen.steps) {
-            let (preview, detail) = match found {
-                Inspection::Satisfied(detail) => (Preview::AlreadySo, detail),
-                Inspection::Needed(detail) => (Preview::WouldDo, detail),
-                Inspection::Unknown(detail) => (Preview::CannotTell, detail),
-                Inspection::Conflict(detail) => (Preview::Refuses, detail),
-            };
-            (shown.preview, shown.detail) = (preview.into(), detail.clone());
-            refuses |= preview == Preview::Refuses;
-        }
+        show(&mut shown, &plan, &seen);
         shown.guards = guards(&plan, &seen, state.as_ref().ok(), &waived);
+        let unmet = plan
+            .require
+            .iter()
+            .zip(&seen.require)
+            .any(|(require, joined)| !joined.says.holds() && !may(require));
+        let fails = seen.troubles.iter().any(|found| found.trouble.severity == Severity::Error);
+        let refuses = seen.steps.iter().any(|joined| matches!(joined.says, Inspection::Conflict(_)));
         let refused = shown.guards.iter().any(|guard| guard.outcome() == GuardOutcome::Refused);
-        shown.would_be_refused = refused || refuses || !unmet.is_empty();
+        shown.would_be_refused = refused || refuses || fails || unmet;
         shown.changes_pending = shown.steps.iter().any(|step| step.preview() == Preview::WouldDo);
         shown.findings = findings;
         (shown.member, shown.member_site) = (self.deps.me.id.to_string(), self.deps.me.site.to_string());
         shown.inspected_at = wire::now();
         Ok(shown)
     }
-}
 
-/// All requirements and all steps, a few at a time, within the time for everything.
-async fn look(plan: &Plan, env: &Env) -> Seen {
-    let deadline = Instant::now() + ALL;
-    let require: Vec<_> = plan.require.iter().map(|require| ask(&require.check, env, deadline)).collect();
-    let steps: Vec<_> = plan.steps.iter().map(|step| inspect(plan, step, env, deadline)).collect();
-    let require = futures::stream::iter(require).buffered(AT_ONCE);
-    let steps = futures::stream::iter(steps).buffered(AT_ONCE);
-    let (require, steps) = tokio::join!(require.collect(), steps.collect());
-    Seen { require, steps }
-}
-
-fn late(deadline: Instant) -> Option<&'static str> {
-    (Instant::now() >= deadline).then_some("not looked at: the others took all the time")
-}
-
-async fn ask(check: &Check, env: &Env, deadline: Instant) -> Answer {
-    match late(deadline) {
-        Some(why) => Answer::Unknown(why.into()),
-        None => evaluate(check, env, ASK.min(deadline - Instant::now())).await,
+    fn looker(&self) -> Looker {
+        let (me, store) = (self.deps.me.clone(), self.deps.store.clone());
+        Looker { me, store, env: self.deps.env.clone(), bundle: self.deps.bundle.clone() }
     }
 }
 
-async fn inspect(plan: &Plan, step: &Step, env: &Env, deadline: Instant) -> Inspection {
-    if let Some(why) = late(deadline) {
-        return Inspection::Unknown(why.into());
-    }
-    let nobody = || Identity::new("dry-run");
-    let context = Context {
-        attempt: Attempt {
-            run: RunId::new("dry-run"),
-            step: step.id.clone(),
-            attempt: 0,
-            epoch: Epoch(0),
-            started_by: nobody(),
-        },
-        env: env.clone(),
-        deadline: deadline.min(Instant::now() + INSPECT),
-        mode: plan.request.mode,
-        leash: None,
-        validity: None,
-        cancel: CancellationToken::new(),
-    };
-    action::inspect(&step.action, &context).await
-}
-
-/// The guards as a manual trigger meets them: detection and hold-down are bypassed, a lock never
-/// is, lag and fence only by name.
-fn guards(plan: &Plan, seen: &Seen, state: Option<&State>, waived: &[Override]) -> Vec<v1::GuardDecision> {
-    Guard::ALL
-        .into_iter()
-        .map(|guard| {
-            let waiver = waived.iter().find(|waiver| waiver.rule == guard.name());
-            let (outcome, reason) = match guard {
-                Guard::Quorum => match state {
-                    None => (GuardOutcome::Refused, "the store does not answer".to_owned()),
-                    Some(State { leader: None, .. }) => {
-                        (GuardOutcome::Passed, "nobody leads; a request waits for the next leader".to_owned())
-                    }
-                    Some(State { leader: Some(leader), .. }) => {
-                        (GuardOutcome::Passed, format!("{} leads, epoch {}", leader.member, leader.epoch))
-                    }
-                },
-                Guard::Locks => lock(plan, state),
-                Guard::Lag => lag(plan, seen),
-                Guard::Fence => fence(plan, seen),
-                _ => (GuardOutcome::NotAsked, "not asked of a manual trigger".to_owned()),
-            };
-            match waiver {
-                Some(waiver) if outcome != GuardOutcome::Passed => {
-                    let reason = format!("{}: {reason}", waiver.reason);
-                    wire::guard(guard, GuardOutcome::Waived, reason)
-                }
-                _ => wire::guard(guard, outcome, reason),
-            }
-        })
-        .collect()
-}
-
-fn lock(plan: &Plan, state: Option<&State>) -> (GuardOutcome, String) {
-    let held = state.and_then(|state| {
-        locks(plan).find_map(|lock| state.locks.get(&lock).map(|run| (lock.replace('/', " "), run.clone())))
-    });
-    match (held, state) {
-        (Some((what, run)), _) => (GuardOutcome::Refused, format!("run {run} holds {what}")),
-        (None, Some(_)) => (GuardOutcome::Passed, "no run holds the sites or the services".to_owned()),
-        (None, None) => (GuardOutcome::NotAsked, "the store does not answer".to_owned()),
-    }
-}
-
-fn lag(plan: &Plan, seen: &Seen) -> (GuardOutcome, String) {
-    let asked = plan.require.iter().zip(&seen.require);
-    let mut lags = asked.filter(|(require, _)| matches!(require.check, Check::PostgresLag { .. })).peekable();
-    if lags.peek().is_none() {
-        return (GuardOutcome::NotAsked, "the playbook requires no postgres.lag".to_owned());
-    }
-    let lags: Vec<_> = lags.collect();
-    match lags.iter().find(|(_, answer)| !answer.holds()) {
-        Some((require, answer)) => {
-            (GuardOutcome::Refused, format!("{}: {}", require_name(require), answer.detail()))
-        }
-        None => {
-            let details: Vec<&str> = lags.iter().map(|(_, answer)| answer.detail()).collect();
-            (GuardOutcome::Passed, details.join("; "))
-        }
-    }
-}
-
-fn fence(plan: &Plan, seen: &Seen) -> (GuardOutcome, String) {
-    let steps = plan.steps.iter().zip(&seen.steps);
-    let fence =
-        steps.filter(|(step, _)| matches!(step.action, Action::FenceProve { .. })).map(|(_, found)| found);
-    let mut last = (GuardOutcome::NotAsked, "the playbook proves no fence".to_owned());
-    for found in fence {
-        last = match found {
-            Inspection::Satisfied(detail) => (GuardOutcome::Passed, detail.clone()),
-            Inspection::Conflict(why) => return (GuardOutcome::Refused, why.clone()),
-            Inspection::Needed(detail) | Inspection::Unknown(detail) => {
-                (GuardOutcome::NotAsked, format!("proven by the run before it promotes: {detail}"))
-            }
+/// What was seen, in the words of the wire.
+fn show(shown: &mut v1::Plan, plan: &Plan, seen: &Seen) {
+    for (shown, joined) in shown.requires.iter_mut().zip(&seen.require) {
+        shown.outcome = outcome(&joined.says).into();
+        shown.answer = joined.says.detail().to_owned();
+        let sight = |(member, answer): &(_, Answer)| RequireSight {
+            member: ToString::to_string(member),
+            outcome: outcome(answer).into(),
+            answer: answer.detail().to_owned(),
         };
+        shown.seen = joined.by.iter().map(sight).collect();
     }
-    last
+    for (shown, joined) in shown.steps.iter_mut().zip(&seen.steps) {
+        let (says, detail) = preview(&joined.says);
+        (shown.preview, shown.detail) = (says.into(), detail.to_owned());
+        let sight = |(member, found): &(_, Inspection)| {
+            let (preview, detail) = preview(found);
+            let member = ToString::to_string(member);
+            StepSight { member, preview: preview.into(), detail: detail.to_owned() }
+        };
+        shown.seen = joined.by.iter().map(sight).collect();
+    }
+    shown.vantage_points = seen.vantages.iter().map(vantage).collect();
+    shown.troubles = seen.troubles.iter().map(trouble).collect();
+    shown.data = seen.data.iter().map(|set| data(set, plan)).collect();
+}
+
+fn outcome(answer: &Answer) -> ConditionOutcome {
+    match answer {
+        Answer::Holds(_) => ConditionOutcome::Holds,
+        Answer::Fails(_) => ConditionOutcome::DoesNotHold,
+        Answer::Unknown(_) => ConditionOutcome::CannotTell,
+    }
+}
+
+fn preview(found: &Inspection) -> (Preview, &str) {
+    match found {
+        Inspection::Satisfied(detail) => (Preview::AlreadySo, detail),
+        Inspection::Needed(detail) => (Preview::WouldDo, detail),
+        Inspection::Unknown(detail) => (Preview::CannotTell, detail),
+        Inspection::Conflict(detail) => (Preview::Refuses, detail),
+    }
+}
+
+fn vantage(vantage: &Vantage) -> v1::VantagePoint {
+    let part = match vantage.part {
+        Part::Acts => v1::VantagePart::Acts,
+        Part::Might => v1::VantagePart::Might,
+        Part::Leaves => v1::VantagePart::Leaves,
+    };
+    v1::VantagePoint {
+        member: vantage.member.to_string(),
+        site: vantage.site.to_string(),
+        part: part.into(),
+        silent: vantage.silent.clone().unwrap_or_default(),
+        clock_ahead: vantage.skew.map(|skew| wire::millis(skew.certain_ms())),
+    }
+}
+
+pub(in crate::api) fn trouble(found: &Found) -> v1::Trouble {
+    let trouble = &found.trouble;
+    v1::Trouble {
+        kind: trouble.kind.name().to_owned(),
+        severity: wire::severity(trouble.severity).into(),
+        about: trouble.about.clone(),
+        step: trouble.step.as_ref().map(ToString::to_string).unwrap_or_default(),
+        message: trouble.words.clone(),
+        members: found.by.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn data(set: &DataSet, plan: &Plan) -> v1::DataSet {
+    let mut shown = v1::DataSet {
+        cluster: set.cluster.to_string(),
+        site: set.site.to_string(),
+        objective: plan.rpo.and_then(wire::span),
+        ..v1::DataSet::default()
+    };
+    match &set.lag {
+        Lag::Known { time, at_least, bytes, seen } => {
+            (shown.lag, shown.seen_ago) = (wire::span(*time), wire::span(*seen));
+            (shown.bytes, shown.at_least) = (*bytes, *at_least);
+        }
+        Lag::Unknown(why) => shown.unknown_because = why.clone(),
+    }
+    shown
 }
