@@ -85,6 +85,8 @@ pub struct Step {
     pub uses: Vec<Spanned<ServiceId>>,
     /// What is back once it has succeeded; when empty, what it acts on at the destination.
     pub restores: Vec<Spanned<ServiceId>>,
+    /// How long it takes, as people say.
+    pub expect: Option<Spanned<Expected>>,
     /// What takes it back; `None` when the playbook is silent.
     pub undo: Option<Undo>,
     /// Once this has started, the run only goes forward.
@@ -93,6 +95,24 @@ pub struct Step {
     pub at: Place,
     /// The keys of its envelope that were written, and where.
     pub given: Vec<(&'static str, Place)>,
+}
+
+/// How long a step takes, verification included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// When everything goes well.
+    pub min: Span,
+    /// Most of the time.
+    pub likely: Span,
+    /// At worst, when nothing fails.
+    pub max: Span,
+}
+
+impl Expected {
+    /// Whether it grows from `min` to `max`.
+    pub fn grows(&self) -> bool {
+        self.min <= self.likely && self.likely <= self.max
+    }
 }
 
 /// What proves a step.
@@ -269,6 +289,11 @@ fn step(object: &Object) -> Option<Step> {
         }),
         uses: names(object, "uses"),
         restores: names(object, "restores"),
+        expect: object.object("expect").and_then(|expect| {
+            let likely = expect.span("likely")?;
+            let min = expect.span("min").unwrap_or(Span::from(likely.0 / 2));
+            Some(Spanned::new(Expected { min, likely, max: expect.span("max")? }, expect.at))
+        }),
         undo: object.get("undo").and_then(|undo| match &undo.value {
             Value::None => Some(Undo::None),
             Value::Object(object) => object.call.clone().map(Undo::Act),

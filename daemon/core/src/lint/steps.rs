@@ -55,6 +55,10 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
         if !cut {
             traffic::gates(step, findings);
         }
+        if let Some(expect) = step.expect.as_ref().filter(|expect| !expect.value.grows()) {
+            let message = "what is expected does not grow from `min` over `likely` to `max`";
+            findings.push(Finding::new(code::WRONG_VALUE, expect.at, message));
+        }
         if promotes(&step.call) && !is_verified(step) {
             let message = format!("the promotion {} is not verified", quoted(step.id.value.as_str()));
             findings.push(Finding::new(code::UNVERIFIED, step.call.key_at, message).help(

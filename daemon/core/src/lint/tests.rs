@@ -52,6 +52,23 @@ fn the_example_binds() {
 }
 
 #[test]
+fn what_is_expected_of_a_step_is_read_and_grows() {
+    let expecting =
+        |expect: &str| with("    timeout: 90s\n", &format!("    timeout: 90s\n    expect: {expect}\n"));
+    let (bundle, findings) = Bundle::load(expecting("{likely: 6s, max: 40s}"));
+    assert!(findings.is_empty());
+    let bundle = bundle.unwrap();
+    let promote =
+        bundle.playbooks.values().next().unwrap().flat().find(|step| step.expect.is_some()).unwrap();
+    let expected = promote.expect.as_ref().unwrap().value;
+    let [min, likely, max] = [expected.min, expected.likely, expected.max].map(|span| span.as_ms());
+    assert_eq!((promote.id.value.as_str(), min, likely, max), ("promote", 3_000, 6_000, 40_000));
+    let wrong = text(expecting("{min: 10s, likely: 6s, max: 40s}"));
+    assert!(wrong.contains("SF008") && wrong.contains("does not grow"), "{wrong}");
+    assert!(text(expecting("{likely: 6s}")).contains("SF006"));
+}
+
+#[test]
 fn findings_look_like_those_of_rustc() {
     let files =
         with("postgres.promote: {cluster: orders, at: $to}", "postgres.promote: {cluster: order, at: b}");

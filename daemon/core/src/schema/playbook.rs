@@ -17,6 +17,13 @@ pub static VERIFY: &[Field] = &[
     Field::required("all", Type::List(&CONDITION), "all must hold in one round"),
 ];
 
+/// How long a step takes.
+pub static EXPECT: &[Field] = &[
+    Field::default("min", Type::Span, "half of `likely`", "when everything goes well"),
+    Field::required("likely", Type::Span, "most of the time"),
+    Field::required("max", Type::Span, "at worst, when nothing fails"),
+];
+
 /// What may stand beside a condition of `require`.
 pub static REQUIRE: &[Field] =
     &[Field::optional("override", Type::Role, "who may waive it, by name; audited")];
@@ -63,6 +70,12 @@ pub static ENVELOPE: &[Field] = &[
         "restores",
         Type::List(&SERVICE),
         "services that are back once it has succeeded; when absent, those whose resource it acts on at `$to`",
+    ),
+    Field::optional(
+        "expect",
+        Type::Object(EXPECT),
+        "how long it takes, verification included; for `standfast simulate`, which else guesses from the \
+         timeouts. Changes nothing about a run",
     ),
     Field::optional("undo", Type::NoneOr(&ACTION), "what takes it back; `none`: leaving it does no harm"),
     Field::default(
