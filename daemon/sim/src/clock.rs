@@ -79,9 +79,11 @@ impl<T> Clock<T> {
         self.after(point.since(self.now().mono), what);
     }
 
-    /// Keeps of what is to happen only what `wanted` says.
-    pub fn keep(&mut self, mut wanted: impl FnMut(&T) -> bool) {
-        self.queue.retain(|Reverse(due)| wanted(&due.what));
+    /// Keeps of what is to happen only what `wanted` says, given how long it is until then. In
+    /// which order it is asked is not promised.
+    pub fn keep(&mut self, mut wanted: impl FnMut(Duration, &T) -> bool) {
+        let now = self.now;
+        self.queue.retain(|Reverse(due)| wanted(due.at.saturating_sub(now), &due.what));
     }
 
     /// The next happening; time moves on to it.
@@ -109,7 +111,7 @@ mod tests {
         for (delay, what) in [(5, "e"), (1, "a"), (3, "b"), (3, "c"), (3, "d")] {
             clock.after(delay * MS, what);
         }
-        clock.keep(|what| *what != "c");
+        clock.keep(|left, what| *what != "c" && left <= 5 * MS);
         assert_eq!(clock.upcoming(), Some(MS));
         let mut seen = Vec::new();
         while let Some(what) = clock.advance() {

@@ -7,4 +7,5 @@
 
 pub mod clock;
 pub mod dice;
+pub mod simulate;
 pub mod world;

@@ -270,6 +270,14 @@ impl Targets {
         self.servers_of(self.cluster_of(database)).filter(move |(other, _)| *other != database)
     }
 
+    /// The sites of the other servers of a cluster that is to be promoted: they are asked first.
+    pub fn beside(&self, deed: &Deed) -> Vec<usize> {
+        match deed {
+            Deed::Promote { database } => self.rivals(*database).map(|(_, site)| site).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn cluster_of(&self, database: usize) -> &ResourceId {
         &self.clusters.list[self.databases.list[database].0]
     }

@@ -1,0 +1,264 @@
+//! The example, simulated; and the checker, which sees each thing that is broken on purpose.
+
+use super::*;
+use standfast_core::ids::StepId;
+use standfast_core::journal::End;
+use standfast_core::source::SourceFile;
+use std::collections::{BTreeMap, BTreeSet};
+
+const FLEET: &str = include_str!("../../../playbooks/shop/fleet.yaml");
+const SHOP: &str = include_str!("../../../playbooks/shop/shop.yaml");
+/// Seeds in which everything that can be broken is met.
+const SEEDS: u64 = 300;
+
+fn bundle(change: impl Fn(&str) -> String) -> Arc<Bundle> {
+    let files =
+        vec![SourceFile::new("fleet.yaml", change(FLEET)), SourceFile::new("shop.yaml", change(SHOP))];
+    let (bundle, findings) = Bundle::load(files.clone());
+    Arc::new(bundle.unwrap_or_else(|| panic!("{}", findings.to_text(&files, false))))
+}
+
+fn case(change: impl Fn(&str) -> String, options: Options) -> Case {
+    let request = Request {
+        playbook: "shop".into(),
+        from: "a".into(),
+        to: "b".into(),
+        mode: Mode::Emergency,
+        inputs: BTreeMap::new(),
+    };
+    Case::new(bundle(change), &request, options).unwrap_or_else(|findings| panic!("{findings:?}"))
+}
+
+fn shop(options: Options) -> Case {
+    case(str::to_owned, options)
+}
+
+fn calm() -> Options {
+    Options { faults: Faults::NONE, ..Options::default() }
+}
+
+fn attended() -> Options {
+    Options { people: Some(Span::secs(300)), ..Options::default() }
+}
+
+/// Everything goes wrong often.
+fn rough() -> Options {
+    let faults = "fail=20%,hang=10%,silent=10%,slow=50%,lag=10%,alive=100%";
+    Options { faults: Faults::parse(faults).unwrap(), ..attended() }
+}
+
+#[test]
+fn a_run_without_faults_succeeds_step_by_step() {
+    let (outcome, lines) = shop(calm()).replay(1);
+    assert_eq!(outcome.finish, Finish::Ended(End::Succeeded));
+    assert!(outcome.steps.iter().all(Option::is_some));
+    let told: Vec<String> = lines
+        .iter()
+        .filter(|line| line.event.as_deref() != Some("step_acted"))
+        .map(|line| {
+            format!(
+                "{} {}",
+                line.step.as_ref().map_or("-", StepId::as_str),
+                line.event.as_deref().unwrap_or(&line.text)
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "- a is gone; nothing in it answers",
+            "- created",
+            "- requirements_met",
+            "tools step_started",
+            "tools step_succeeded",
+            "drain step_skipped",
+            "fenced step_started",
+            "fenced step_succeeded",
+            "promote step_started",
+            "promote step_succeeded",
+            "name step_started",
+            "name step_succeeded",
+            "ramp step_started",
+            "ramp step_succeeded",
+            "- ended",
+        ]
+    );
+    // What the playbook holds on purpose takes its time: three pauses of ten seconds.
+    assert!(outcome.steps[5].unwrap().own >= Duration::from_secs(30));
+}
+
+#[test]
+fn the_same_seed_is_the_same_run_and_another_is_not() {
+    let (one, two) = (shop(rough()), shop(rough()));
+    for seed in 0..50 {
+        assert_eq!(one.replay(seed), two.replay(seed));
+        assert_eq!(one.seed(seed), two.replay(seed).0, "telling it changes nothing");
+    }
+    assert_ne!(one.seed(1).took, one.seed(2).took);
+}
+
+#[test]
+fn whatever_goes_wrong_every_run_ends_or_waits_for_people() {
+    let mut ends = BTreeSet::new();
+    for options in [rough(), Options { people: None, ..rough() }, attended(), calm()] {
+        let case = shop(options);
+        for seed in 0..SEEDS {
+            let outcome = case.seed(seed);
+            assert_eq!(outcome.breach, None, "seed {seed}");
+            ends.insert(match outcome.finish {
+                Finish::Ended(end) => end.to_string(),
+                Finish::Waits(_) => "waits".into(),
+                Finish::Broken => "broken".into(),
+            });
+        }
+    }
+    assert_eq!(ends, ["Succeeded", "waits"].map(str::to_owned).into());
+}
+
+#[test]
+fn people_make_the_difference_between_waiting_and_going_on() {
+    let succeeded = |options| {
+        let case = shop(options);
+        (0..SEEDS).filter(|seed| case.seed(*seed).finish == Finish::Ended(End::Succeeded)).count()
+    };
+    let (alone, attended) = (succeeded(Options::default()), succeeded(attended()));
+    assert!(alone < attended && attended >= SEEDS as usize * 95 / 100, "{alone} {attended}");
+}
+
+#[test]
+fn a_leader_is_lost_where_the_fate_says_and_the_next_one_goes_on() {
+    let case = shop(calm());
+    for entry in 2..=case.entries() {
+        for durable in [false, true] {
+            let outcome = case.seed_with_loss(1, Loss { entry, durable });
+            assert_eq!((outcome.breach, outcome.lost), (None, Some(Loss { entry, durable })));
+        }
+    }
+    let lost = case.seed_with_loss(1, Loss { entry: 2, durable: true });
+    let took_longer = lost.took - case.seed(1).took;
+    let timing = &case.bundle.fleet.timing;
+    assert!(took_longer >= timing.ttl.0 - timing.renew.0, "{took_longer:?}");
+}
+
+/// Each invariant, and what breaks it.
+const BREAKS: [(Sabotage, &str); 8] = [
+    (Sabotage::EmptyFence, "never two writers of one cluster"),
+    (Sabotage::EmptyPromotion, "a run that succeeds leaves one writable site per data set"),
+    (Sabotage::LostAnswer, "every run ends or waits for people"),
+    (Sabotage::ActTwice, "no finished step is acted again"),
+    (Sabotage::EarlyAct, "no act before its entry is durable"),
+    (Sabotage::TakenForUntouched, "nothing is done twice that may not be, unless a person says so"),
+    (Sabotage::OldEpoch, "epochs never go back"),
+    (Sabotage::LostEntry, "what is written can be read back"),
+];
+
+#[test]
+fn a_report_counts_every_seed_and_names_what_decides() {
+    let case = shop(attended());
+    let report = |case: &Case, required| {
+        let mut tally = Tally::new(case);
+        (100..400).for_each(|seed| tally.add(&case.seed(seed)));
+        tally.report(required)
+    };
+    let seen = report(&case, Some(Span::secs(1)));
+    assert_eq!((seen.first_seed, seen.seeds, seen.ends.values().sum::<u64>()), (100, 300, 300));
+    assert_eq!(seen.histogram.iter().map(|bar| bar.runs).sum::<u64>(), seen.ends["Succeeded"]);
+    assert_eq!(seen.detection, Span::secs(26));
+    let Quantiles { p50, p95, max, .. } = seen.quantiles;
+    assert!(p50 < p95 && p95 <= seen.slowest.map(|slowest| slowest.took), "{p50:?} {p95:?} {max:?}");
+    // A chain: every step is on the only path, and shortening one saves all of it.
+    assert_eq!(seen.deciders.len(), 5);
+    for decider in &seen.deciders {
+        assert_eq!(decider.runs, seen.ends["Succeeded"]);
+        assert!(decider.saves.as_ms().abs_diff(decider.mean.as_ms()) <= 1, "{decider:?}");
+    }
+    let against = seen.against();
+    assert!(against.last().unwrap().contains("at most 1s"), "{against:?}");
+    assert_eq!(
+        serde_json::to_string(&seen).unwrap(),
+        serde_json::to_string(&report(&shop(attended()), Some(Span::secs(1)))).unwrap()
+    );
+}
+
+#[test]
+fn a_sweep_loses_the_leader_at_every_entry() {
+    let case = shop(calm());
+    let places = case.places();
+    assert_eq!(places.len() as u64, 2 * (case.entries() - 1));
+    let points: Vec<Point> = places.into_iter().map(|place| case.point(place, 0..3)).collect();
+    assert!(points.iter().all(|point| point.broken.is_empty() && point.ends.values().sum::<u64>() == 3));
+    let waits = |step: &str, durable| {
+        let mut points =
+            points.iter().filter(|point| point.step.as_ref().is_some_and(|id| id.as_str() == step));
+        points.find(|point| point.event == "step_started" && point.durable == durable).unwrap().waiting.len()
+    };
+    // A request that may not be repeated and leaves no trace: a person is asked.
+    assert_eq!((waits("tools", false), waits("tools", true)), (0, 1));
+}
+
+fn broken(case: &Case) -> BTreeSet<&'static str> {
+    (0..SEEDS).filter_map(|seed| case.seed(seed).breach).map(|breach| breach.invariant()).collect()
+}
+
+#[test]
+fn what_is_broken_on_purpose_is_seen() {
+    for (what, invariant) in BREAKS {
+        let mut case = shop(rough());
+        case.sabotage = Some(what);
+        assert_eq!(broken(&case), [invariant].into(), "{what:?}");
+        case.sabotage = None;
+        assert_eq!(broken(&case), [].into());
+    }
+}
+
+/// The engine is given a plan whose steps need nothing; the checker knows better.
+#[test]
+fn an_engine_that_forgets_what_steps_need_is_seen() {
+    let mut case = shop(calm());
+    let mut plan = Plan::clone(&case.plan);
+    plan.steps.iter_mut().for_each(|step| step.needs.clear());
+    let created = created(&plan);
+    case.run = Run::new(case.run.id.clone(), Arc::new(plan), &created).unwrap();
+    case.created = created;
+    assert_eq!(broken(&case), ["no step before what it needs"].into());
+}
+
+#[test]
+fn every_invariant_has_been_broken_once() {
+    let mut seen: BTreeSet<&str> = BREAKS.iter().map(|(_, invariant)| *invariant).collect();
+    seen.insert("no step before what it needs");
+    assert_eq!(seen, Breach::ALL.into());
+}
+
+#[test]
+fn a_service_is_back_with_its_own_steps_and_the_playbook_with_its_last() {
+    let with_rto = |text: &str| {
+        text.replace("shop-db: {tier: 0,", "shop-db: {tier: 0, objectives: {rto: 5m},")
+            .replace("deploy-tool: {tier: 0,", "deploy-tool: {tier: 0, objectives: {rto: 1m},")
+    };
+    let case = case(with_rto, calm());
+    let named: Vec<_> =
+        case.promises.iter().map(|promise| (promise.service.as_str(), promise.steps.clone())).collect();
+    assert_eq!(named, [("deploy-tool", Some(vec![0])), ("shop", None), ("shop-db", Some(vec![3]))]);
+    let outcome = case.seed(1);
+    let back: Vec<Duration> = outcome.back.iter().map(|back| back.unwrap()).collect();
+    assert_eq!(back[1], outcome.took);
+    assert!(back[0] < back[2] && back[2] < back[1]);
+}
+
+#[test]
+fn what_a_playbook_expects_is_what_is_drawn() {
+    let expecting = |text: &str| {
+        text.replace(
+            "    timeout: 90s\n",
+            "    timeout: 90s\n    expect: {min: 20s, likely: 21s, max: 22s}\n",
+        )
+    };
+    let case = case(expecting, calm());
+    assert_eq!((case.basis(3), case.basis(4)), (Basis::Declared, Basis::Guessed));
+    for seed in 0..50 {
+        let own = case.seed(seed).steps[3].unwrap().own;
+        // Beside it only the inspection, which waits a second for the dead, and the journal.
+        assert!((20_900..23_300).contains(&own.as_millis()), "{own:?}");
+    }
+}
