@@ -215,10 +215,10 @@ impl Case {
     }
 }
 
-/// In an emergency the run begins when the loss is seen: at worst both leaders were there.
+/// In an emergency the run begins when the loss is seen: at the latest as the fleet's timing says.
 fn detected(bundle: &Bundle, mode: Mode) -> Span {
     match mode {
-        Mode::Emergency => bundle.fleet.timing.bounds().both,
+        Mode::Emergency => bundle.fleet.timing.bounds().in_turn,
         Mode::Planned | Mode::Drill => Span::default(),
     }
 }

@@ -227,12 +227,9 @@ impl<'a> Life<'a> {
                     self.hears(takes, Heard::Durable);
                 }
                 Effect::Run(_, effect) => self.perform(effect),
-                // Nobody waits for an answer, and hold-downs begin when the run is over.
-                Effect::Create(_)
-                | Effect::Answer { .. }
-                | Effect::Refused(_)
-                | Effect::Holds(_)
-                | Effect::HandOver => {}
+                // The rest is about runs to come, about hold-downs after this one, and answers that
+                // nobody waits for.
+                _ => {}
             }
         }
         self.tick();
@@ -341,7 +338,7 @@ impl<'a> Life<'a> {
     fn wishes(&mut self, by: Identity, command: engine::Command) {
         self.asked += 1;
         let request = format!("p{}", self.asked);
-        self.give(Input::Asked { request, by, ask: Ask::Run { run: self.id(), command } });
+        self.give(Input::Asked { request, by, ask: Ask::Run { run: self.id(), command, seen: None } });
     }
 
     fn say(&mut self, teller: Teller, step: Option<&StepId>, text: impl FnOnce() -> String) {

@@ -6,7 +6,8 @@ use crate::world::{Deed, Question, Targets};
 use standfast_core::action::Action;
 use standfast_core::bundle::Bundle;
 use standfast_core::check::Check;
-use standfast_core::ids::{ResourceId, SiteId};
+use standfast_core::fleet::{Service, ServiceKind};
+use standfast_core::ids::{ResourceId, ServiceId, SiteId};
 use standfast_core::plan::{self, Plan, Request};
 use standfast_core::playbook::{Expected, Playbook, Step};
 use std::collections::BTreeMap;
@@ -35,12 +36,9 @@ pub(super) struct Asked {
 pub(super) fn active(bundle: &Bundle, from: &SiteId) -> BTreeMap<ResourceId, SiteId> {
     let fleet = &bundle.fleet;
     let of = |cluster: ResourceId, servers: Vec<SiteId>| {
-        let services = fleet
-            .services
-            .values()
-            .filter(|service| service.resource.as_ref().is_some_and(|resource| resource.value == cluster));
+        let services = fleet.services.iter().filter(|(id, service)| is(id, service, &cluster));
         let active: Vec<&SiteId> = services
-            .flat_map(|service| service.runs_in.iter().filter(|(_, active)| **active).map(|(site, _)| site))
+            .flat_map(|(_, service)| service.active_in())
             .filter(|site| servers.contains(*site))
             .collect();
         let site = if active.contains(&from) || (active.is_empty() && servers.contains(from)) {
@@ -52,6 +50,12 @@ pub(super) fn active(bundle: &Bundle, from: &SiteId) -> BTreeMap<ResourceId, Sit
     };
     let databases = fleet.databases().into_iter();
     databases.filter_map(|(cluster, servers)| of(cluster, servers.into_keys().collect())).collect()
+}
+
+/// Whether a service is that resource.
+fn is(id: &ServiceId, service: &Service, resource: &ResourceId) -> bool {
+    let named = &service.resources;
+    named.iter().any(|own| own.value == *resource) || (named.is_empty() && id.as_str() == resource.as_str())
 }
 
 /// The data sets of a plan: those that it promotes, and those of the services that it moves.
@@ -66,9 +70,10 @@ pub(super) fn data(
         _ => None,
     });
     let mut data: BTreeMap<ResourceId, SiteId> = promoted.collect();
-    let services = plan.services.iter().filter_map(|id| bundle.fleet.services.get(id));
-    for cluster in services.filter_map(|service| service.resource.as_ref()).map(|resource| &resource.value) {
-        if let Some(site) = active.get(cluster) {
+    let moved =
+        |id: &ServiceId, service: &Service| plan.services.contains(id) && service.kind == ServiceKind::Data;
+    for (cluster, site) in active {
+        if bundle.fleet.services.iter().any(|(id, service)| moved(id, service) && is(id, service, cluster)) {
             let after = if site == from { to } else { site };
             data.entry(cluster.clone()).or_insert_with(|| after.clone());
         }

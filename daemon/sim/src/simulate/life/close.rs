@@ -1,7 +1,6 @@
 //! What a seed came to, once nothing more happens.
 
 use super::Life;
-use crate::simulate::Case;
 use crate::simulate::check::Breach;
 use crate::simulate::outcome::{Finish, Outcome, StepTime, Wait};
 use crate::simulate::story::Story;
@@ -37,7 +36,7 @@ impl Life<'_> {
             breach,
         };
         let (well, done) = (|step| self.checker.ended_well(step), outcome.done());
-        outcome.back = self.case.promises.iter().map(|promise| Case::back(promise, well, done)).collect();
+        outcome.back = self.case.promises.iter().map(|promise| promise.back(well, done)).collect();
         (outcome, self.story)
     }
 
