@@ -1,5 +1,6 @@
 //! A bundle: a fleet and its playbooks, immutable, named by digest.
 
+use crate::compose;
 use crate::date::Date;
 use crate::decode::{Context, Decoder, Object, Reference};
 use crate::finding::{Finding, Findings, code, quoted};
@@ -21,7 +22,7 @@ pub struct Bundle {
     pub digest: Digest,
     /// The fleet.
     pub fleet: Fleet,
-    /// The playbooks.
+    /// The playbooks, each with the steps of those that it runs.
     pub playbooks: BTreeMap<PlaybookId, Playbook>,
     /// What it was made from, sorted by name.
     pub files: Vec<SourceFile>,
@@ -69,6 +70,7 @@ impl Bundle {
                 }
             }
         }
+        let playbooks = whole(&playbooks);
         let digest = digest(&files);
         let bundle = fleet.map(|fleet| {
             let rules = Arc::new(rules(&fleet, &playbooks));
@@ -81,6 +83,13 @@ impl Bundle {
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.clone()
     }
+}
+
+/// With the steps of the playbooks that they run; what stands against that has been reported.
+fn whole(playbooks: &BTreeMap<PlaybookId, Playbook>) -> BTreeMap<PlaybookId, Playbook> {
+    let named = playbooks.iter().map(|(id, playbook)| (id.as_str(), playbook)).collect();
+    let composed = compose::all(&named, &mut Findings::default());
+    composed.into_iter().map(|(id, playbook)| (id.into(), playbook.into_owned())).collect()
 }
 
 fn rules(fleet: &Fleet, playbooks: &BTreeMap<PlaybookId, Playbook>) -> Rules {

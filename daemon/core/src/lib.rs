@@ -8,6 +8,7 @@ pub mod action;
 pub mod bind;
 pub mod bundle;
 pub mod check;
+pub mod compose;
 pub mod controller;
 pub mod date;
 pub mod decode;

@@ -12,10 +12,12 @@ mod together;
 mod traffic;
 
 use crate::bundle::{Document, Documents};
+use crate::compose;
 use crate::date::Date;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
 use crate::playbook::Playbook;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Adds what is wrong with all files together. Without `today` nothing is too old.
@@ -24,13 +26,18 @@ pub(crate) fn lint(documents: &Documents, _today: Option<Date>, findings: &mut F
     for playbook in playbooks.values() {
         steps::lint(playbook, documents.cut, findings);
     }
+    let composed = compose::all(&playbooks, findings);
+    for playbook in composed.values().filter(|playbook| matches!(playbook, Cow::Owned(_))) {
+        steps::lint_order(playbook, documents.cut, findings);
+    }
     let Some(fleet) = the_fleet(documents, findings) else { return };
     fleet::lint(fleet, &playbooks, findings);
     if !documents.cut {
         references::lint(documents, fleet, &playbooks, findings);
         playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));
         if fleet.sites.len() <= fleet::MAX_SITES {
-            bindings::lint(fleet, &playbooks, findings);
+            let whole = composed.iter().map(|(name, playbook)| (*name, &**playbook)).collect();
+            bindings::lint(fleet, &whole, findings);
         }
     }
 }

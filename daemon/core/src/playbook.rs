@@ -1,5 +1,6 @@
 //! A playbook: steps, what must hold before them, how each is verified. Not yet bound.
 
+use crate::compose;
 use crate::decode::{Call, Object, Value};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::ids::{PlaybookId, ServiceId, StepId};
@@ -56,6 +57,25 @@ pub enum Entry {
         /// Its steps.
         steps: Vec<Step>,
     },
+    /// The entries of another playbook, in place of the step that named it.
+    Group {
+        /// The name of that step.
+        id: Spanned<StepId>,
+        /// What must have ended before; `None` means the entry above it.
+        needs: Option<Vec<Spanned<StepId>>>,
+        /// From top to bottom.
+        entries: Vec<Entry>,
+    },
+}
+
+impl Entry {
+    fn flat<'a>(&'a self, steps: &mut Vec<&'a Step>) {
+        match self {
+            Entry::Step(step) => steps.push(step),
+            Entry::Parallel { steps: block, .. } => steps.extend(block),
+            Entry::Group { entries, .. } => entries.iter().for_each(|entry| entry.flat(steps)),
+        }
+    }
 }
 
 /// A step.
@@ -162,12 +182,11 @@ impl Playbook {
         }
     }
 
-    /// Every step, those of parallel blocks included, from top to bottom.
-    pub fn flat(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().flat_map(|entry| match entry {
-            Entry::Step(step) => std::slice::from_ref(&**step),
-            Entry::Parallel { steps, .. } => steps.as_slice(),
-        })
+    /// Every step, those of blocks included, from top to bottom.
+    pub fn flat(&self) -> impl Iterator<Item = &Step> + use<'_> {
+        let mut steps = Vec::new();
+        self.steps.iter().for_each(|entry| entry.flat(&mut steps));
+        steps.into_iter()
     }
 }
 
@@ -193,8 +212,8 @@ fn limit(steps: &mut Vec<Entry>, findings: &mut Findings) {
     let mut count = 0;
     let fits = steps.iter().take_while(|entry| {
         count += match entry {
-            Entry::Step(_) => 1,
             Entry::Parallel { steps, .. } => steps.len(),
+            Entry::Step(_) | Entry::Group { .. } => 1,
         };
         count <= MAX_STEPS
     });
@@ -202,7 +221,7 @@ fn limit(steps: &mut Vec<Entry>, findings: &mut Findings) {
     if let Some(first) = steps.get(kept) {
         let at = match first {
             Entry::Step(step) => step.id.at,
-            Entry::Parallel { id, .. } => id.at,
+            Entry::Parallel { id, .. } | Entry::Group { id, .. } => id.at,
         };
         findings.push(Finding::new(
             code::TOO_LARGE,
@@ -236,7 +255,9 @@ fn require(object: &Object) -> Option<Require> {
 
 fn entry(object: &Object, findings: &mut Findings, broken: &mut BTreeSet<String>) -> Option<Entry> {
     if !object.was_given("parallel") {
-        return readable(object, broken).map(|step| Entry::Step(Box::new(step)));
+        let step = readable(object, broken)?;
+        findings.extend(compose::misplaced(&step));
+        return Some(Entry::Step(Box::new(step)));
     }
     let id = object.spanned_text("id")?;
     let mut steps = Vec::new();
@@ -245,7 +266,9 @@ fn entry(object: &Object, findings: &mut Findings, broken: &mut BTreeSet<String>
             findings.push(nested(*at, &id.value));
             continue;
         }
-        steps.extend(readable(child, broken));
+        let step = readable(child, broken);
+        findings.extend(step.iter().flat_map(compose::misplaced));
+        steps.extend(step);
     }
     Some(Entry::Parallel { id: Spanned::new(id.value.into(), id.at), steps })
 }

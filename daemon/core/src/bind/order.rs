@@ -1,8 +1,10 @@
 //! The order of steps: a list runs from top to bottom, `parallel` and `needs` relax it.
 
 use crate::graph;
+use crate::ids::StepId;
 use crate::plan::Mode;
 use crate::playbook::{Entry, Playbook, Step};
+use crate::source::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What every step of a playbook waits for, by indices into `Playbook::flat`.
@@ -23,45 +25,12 @@ pub struct Ordered {
 impl Graph {
     /// Of a whole playbook. Names that are not steps were reported and are passed over.
     pub fn of(playbook: &Playbook) -> Self {
-        let mut named: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        let mut index = 0;
-        for entry in &playbook.steps {
-            match entry {
-                Entry::Step(step) => {
-                    named.entry(step.id.value.as_str()).or_default().push(index);
-                    index += 1;
-                }
-                Entry::Parallel { id, steps } => {
-                    for step in steps {
-                        named.entry(step.id.value.as_str()).or_default().push(index);
-                        named.entry(id.value.as_str()).or_default().push(index);
-                        index += 1;
-                    }
-                }
-            }
-        }
-        let needs_of = |step: &Step, above: &BTreeSet<usize>| match &step.needs {
-            None => above.clone(),
-            Some(given) => {
-                let of_name = |name: &str| named.get(name).cloned().unwrap_or_default();
-                given.iter().flat_map(|need| of_name(need.value.as_str())).collect()
-            }
-        };
-        let mut needs = Vec::with_capacity(index);
-        let mut above = BTreeSet::new();
-        for entry in &playbook.steps {
-            let first = needs.len();
-            match entry {
-                Entry::Step(step) => needs.push(needs_of(step, &above)),
-                Entry::Parallel { steps, .. } => {
-                    needs.extend(steps.iter().map(|step| needs_of(step, &above)));
-                }
-            }
-            if needs.len() > first {
-                above = (first..needs.len()).collect();
-            }
-        }
-        Self { needs }
+        let mut named = BTreeMap::new();
+        let mut count = 0;
+        name(&playbook.steps, &mut named, &mut count);
+        let mut walk = Walk { named, needs: Vec::with_capacity(count) };
+        walk.entries(&playbook.steps, &BTreeSet::new());
+        Self { needs: walk.needs }
     }
 
     /// The steps that run in `mode`, each after what it waits for, otherwise from top to
@@ -90,5 +59,77 @@ impl Graph {
             }
         }
         Ok(order)
+    }
+}
+
+/// The steps that each name stands for: itself, or all of a block.
+fn name<'a>(entries: &'a [Entry], named: &mut BTreeMap<&'a str, Vec<usize>>, count: &mut usize) {
+    for entry in entries {
+        let first = *count;
+        let id = match entry {
+            Entry::Step(step) => {
+                *count += 1;
+                &step.id
+            }
+            Entry::Parallel { id, steps } => {
+                for step in steps {
+                    named.entry(step.id.value.as_str()).or_default().push(*count);
+                    *count += 1;
+                }
+                id
+            }
+            Entry::Group { id, entries, .. } => {
+                name(entries, named, count);
+                id
+            }
+        };
+        named.entry(id.value.as_str()).or_default().extend(first..*count);
+    }
+}
+
+struct Walk<'a> {
+    named: BTreeMap<&'a str, Vec<usize>>,
+    needs: Vec<BTreeSet<usize>>,
+}
+
+impl Walk<'_> {
+    /// `start` is what the first entry waits for, and one that waits for nothing in particular.
+    fn entries(&mut self, entries: &[Entry], start: &BTreeSet<usize>) {
+        let mut above = start.clone();
+        for entry in entries {
+            let first = self.needs.len();
+            match entry {
+                Entry::Step(step) => self.step(step, &above, start),
+                Entry::Parallel { steps, .. } => {
+                    steps.iter().for_each(|step| self.step(step, &above, start));
+                }
+                Entry::Group { needs, entries, .. } => {
+                    let begin = self.of(needs.as_deref(), &above, start);
+                    self.entries(entries, &begin);
+                }
+            }
+            if self.needs.len() > first {
+                above = (first..self.needs.len()).collect();
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step, above: &BTreeSet<usize>, start: &BTreeSet<usize>) {
+        let needs = self.of(step.needs.as_deref(), above, start);
+        self.needs.push(needs);
+    }
+
+    fn of(
+        &self,
+        needs: Option<&[Spanned<StepId>]>,
+        above: &BTreeSet<usize>,
+        start: &BTreeSet<usize>,
+    ) -> BTreeSet<usize> {
+        let of_name = |need: &Spanned<StepId>| self.named.get(need.value.as_str()).cloned();
+        match needs {
+            None => above.clone(),
+            Some([]) => start.clone(),
+            Some(needs) => needs.iter().filter_map(of_name).flatten().collect(),
+        }
     }
 }

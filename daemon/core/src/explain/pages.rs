@@ -270,6 +270,20 @@ pub(super) static PAGES: &[Page] = &[
         ),
     },
     Page {
+        code: code::COMPOSED,
+        why: "A step that names a playbook stands for all its steps, in every mode in which it runs.\n\
+              A mode that the named playbook is not for would leave them out in silence, and an\n\
+              input that nobody gives would have no value.",
+        wrong: File(
+            "api: standfast/v1\nplaybook: third\ntitle: All of it\nservices: [shop]\nmodes: [planned]\nsteps:\n\
+             \x20 - id: shop\n    playbook.run: {playbook: shop}\n",
+        ),
+        right: File(
+            "api: standfast/v1\nplaybook: third\ntitle: All of it\nservices: [shop]\nmodes: [drill]\nsteps:\n\
+             \x20 - id: shop\n    playbook.run: {playbook: shop}\n",
+        ),
+    },
+    Page {
         code: code::NO_FLEET,
         why: "A bundle is one fleet and its playbooks. Names of playbooks are checked against it.",
         wrong: File(

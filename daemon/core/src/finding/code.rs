@@ -105,6 +105,7 @@ codes! {
     UNVERIFIED "SF033" Error Safety "a promotion without verification"
     NOT_THERE "SF034" Error Structure "a resource has nothing in that site"
     NO_PROOF "SF035" Error Safety "a proof that this fleet cannot give"
+    COMPOSED "SF036" Error Structure "a playbook that cannot be run as a step here"
     NO_FLEET "SF040" Error Structure "not exactly one fleet"
     ONE_KIND "SF041" Error Safety "a site probed in one kind only"
     NO_CANARIES "SF042" Error Safety "a fleet without canaries"

@@ -23,9 +23,31 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
             }
         }
     }
+    lint_order(playbook, cut || !needs_known, findings);
+    together::needed(playbook, findings);
+    for step in playbook.flat() {
+        effects::retries(step, findings);
+        if !cut {
+            traffic::gates(step, findings);
+        }
+        if let Some(expect) = step.expect.as_ref().filter(|expect| !expect.value.grows()) {
+            let message = "what is expected does not grow from `min` over `likely` to `max`";
+            findings.push(Finding::new(code::WRONG_VALUE, expect.at, message));
+        }
+        if promotes(&step.call) && !is_verified(step) {
+            let message = format!("the promotion {} is not verified", quoted(step.id.value.as_str()));
+            findings.push(Finding::new(code::UNVERIFIED, step.call.key_at, message).help(
+                "add `verify` with `postgres.writable` of the same cluster at the same site: exit status 0 is not success",
+            ));
+        }
+    }
+}
+
+/// What the order of the steps shows. Nothing more than cycles when part of it is not known.
+pub(super) fn lint_order(playbook: &Playbook, cut: bool, findings: &mut Findings) {
     let flat: Vec<&Step> = playbook.flat().collect();
     let graph = Graph::of(playbook);
-    let whole = playbook.broken.is_empty() && needs_known && !cut;
+    let whole = playbook.broken.is_empty() && !cut;
     let mut orders = Vec::new();
     for mode in &playbook.modes {
         match graph.ordered(&flat, *mode) {
@@ -49,30 +71,13 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
         }
         effects::too_late(&flat, &ways, findings);
     }
-    together::needed(playbook, findings);
-    for step in flat {
-        effects::retries(step, findings);
-        if !cut {
-            traffic::gates(step, findings);
-        }
-        if let Some(expect) = step.expect.as_ref().filter(|expect| !expect.value.grows()) {
-            let message = "what is expected does not grow from `min` over `likely` to `max`";
-            findings.push(Finding::new(code::WRONG_VALUE, expect.at, message));
-        }
-        if promotes(&step.call) && !is_verified(step) {
-            let message = format!("the promotion {} is not verified", quoted(step.id.value.as_str()));
-            findings.push(Finding::new(code::UNVERIFIED, step.call.key_at, message).help(
-                "add `verify` with `postgres.writable` of the same cluster at the same site: exit status 0 is not success",
-            ));
-        }
-    }
 }
 
 /// The names of all steps and blocks; those given twice are reported.
 fn names<'a>(playbook: &'a Playbook, findings: &mut Findings) -> BTreeSet<&'a str> {
     let mut names = BTreeSet::new();
     let blocks = playbook.steps.iter().filter_map(|entry| match entry {
-        Entry::Parallel { id, .. } => Some(id),
+        Entry::Parallel { id, .. } | Entry::Group { id, .. } => Some(id),
         Entry::Step(_) => None,
     });
     let mut all: Vec<_> = playbook.flat().map(|step| &step.id).chain(blocks).collect();

@@ -21,6 +21,8 @@ pub(super) fn needed(playbook: &Playbook, findings: &mut Findings) {
         let (block, steps) = match entry {
             Entry::Step(step) => (None, std::slice::from_ref(&**step)),
             Entry::Parallel { id, steps } => (Some(id.value.as_str()), steps.as_slice()),
+            // Its own steps were looked at in their own playbook.
+            Entry::Group { .. } => continue,
         };
         for step in steps.iter().filter(|step| step.on_failure == OnFailure::Continue) {
             let name = step.id.value.as_str();

@@ -158,6 +158,19 @@ pub static ACTIONS: &[Spec] = &[
         timeout: Span::secs(60),
         attempts: 3,
     },
+    Spec {
+        name: "playbook.run",
+        doc: "Stands for the steps of another playbook, for the same sites and mode. Its services, its \
+              requirements and its `confirm` count here too. Beside it stand `id`, `needs` and `modes` only; \
+              its step `x` is named `ID/x`.",
+        fields: &[
+            Field::required("playbook", Type::Playbook, "which"),
+            Field::optional("inputs", Type::Map(&TEXT), "its inputs; those not given have its defaults"),
+        ],
+        one_of: &[],
+        timeout: Span::ms(0),
+        attempts: 1,
+    },
 ];
 
 /// What can be asked.
