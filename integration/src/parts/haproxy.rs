@@ -37,6 +37,8 @@ pub struct Haproxy {
     pub runtime: SocketAddr,
     /// Its runtime interface as a Unix socket.
     pub socket: PathBuf,
+    /// The same for whoever may only look.
+    pub looking: PathBuf,
     part: Part,
 }
 
@@ -55,7 +57,8 @@ impl Haproxy {
             Spec::new(site, "haproxy", "haproxy")?.args(["-db", "-f", "haproxy.cfg"]).start().await?;
         part.until_listening(runtime, READY).await?;
         part.until_listening(front, READY).await?;
-        Ok(Haproxy { front, runtime, socket: site.join("haproxy.sock"), part })
+        let (socket, looking) = (site.join("haproxy.sock"), site.join("looking.sock"));
+        Ok(Haproxy { front, runtime, socket, looking, part })
     }
 
     /// Gives a command to the runtime interface over TCP; returns what it answers.
@@ -129,6 +132,7 @@ fn configuration(front: SocketAddr, runtime: SocketAddr, servers: &[Server]) -> 
     let mut text = format!(
         "global
     stats socket unix@haproxy.sock mode 600 level admin
+    stats socket unix@looking.sock mode 600 level operator
     stats socket ipv4@{runtime} level admin
     nbthread 1
     maxconn 500

@@ -67,18 +67,19 @@ pub(super) async fn theirs(plan: &Plan, env: &Env, at_once: usize, deadline: Ins
         let until = deadline.min(Instant::now() + SHAKE);
         let shown = certificate(server.bare(), server.port, env.source, until).await;
         // Who does not answer is the business of the step that needs it.
-        let Shown { expires_s, distrust } = shown.ok()?;
+        let Ok(Shown { expires_s, distrust }) = shown else { return Vec::new() };
         let name = format!("{}:{}", server.host, server.port);
-        let distrusted = || {
-            let why = distrust?;
+        let distrusted = distrust.map(|why| {
             let words =
                 format!("the certificate of {name} is not trusted here, so nothing is sent there: {why}");
-            Some(Trouble::error(Kind::Certificate, &name, words))
-        };
-        dated(&format!("the certificate of {name}"), &name, expires_s, env).or_else(distrusted)
+            Trouble::error(Kind::Certificate, format!("trust in {name}"), words)
+        });
+        let dated = dated(&format!("the certificate of {name}"), &name, expires_s, env);
+        dated.into_iter().chain(distrusted).collect()
     });
     let asking: Vec<_> = asking.collect();
-    futures::stream::iter(asking).buffered(at_once).filter_map(std::future::ready).collect().await
+    let found: Vec<Vec<Trouble>> = futures::stream::iter(asking).buffered(at_once).collect().await;
+    found.into_iter().flatten().collect()
 }
 
 /// What is wrong with the certificates of this member.
