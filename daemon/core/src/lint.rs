@@ -32,6 +32,7 @@ pub(crate) fn lint(documents: &Documents, _today: Option<Date>, findings: &mut F
     }
     let Some(fleet) = the_fleet(documents, findings) else { return };
     fleet::lint(fleet, &playbooks, findings);
+    objectives::data(fleet, findings);
     if !documents.cut {
         references::lint(documents, fleet, &playbooks, findings);
         playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));

@@ -233,4 +233,19 @@ pub(super) static PAGES: &[Page] = &[
              \x20 - id: ramp\n    traffic.shift: {route: front, to: $to}\n",
         ),
     },
+    Page {
+        code: code::ASYNC_RPO,
+        why: "Asynchronous replication acknowledges first and copies afterwards: what was acknowledged in the\n\
+              last moments before a loss is gone. A service that may lose nothing can neither be nor need\n\
+              such data. In 2018 some 950 writes of 43 seconds stood on one coast only, and had to be\n\
+              reconciled by hand.",
+        wrong: Fleet(
+            "services:\n  shop: {objectives: {rpo: 0s}, runs_in: {a: active, b: standby}, needs: [shop-db]}\n\
+             \x20 shop-db: {kind: data, resource: orders, replication: async, runs_in: {a: active, b: standby}}\n",
+        ),
+        right: Fleet(
+            "services:\n  shop: {objectives: {rpo: 0s}, runs_in: {a: active, b: standby}, needs: [shop-db]}\n\
+             \x20 shop-db: {kind: data, resource: orders, replication: sync, runs_in: {a: active, b: standby}}\n",
+        ),
+    },
 ];

@@ -128,4 +128,5 @@ codes! {
     NO_WAY_BACK "SF060" Warning Safety "the opposite direction cannot be bound"
     TTL "SF061" Error Objectives "a record that resolvers keep longer than the time objective"
     CRITICAL_PATH "SF062" Warning Objectives "timeouts that add up to more than the time objective"
+    ASYNC_RPO "SF063" Error Objectives "nothing may be lost, and replication is asynchronous"
 }

@@ -62,7 +62,7 @@ fn both(fleet: &Fleet, playbook: &Playbook, ways: &Ways<'_>, back: &[Way<'_>], f
         for &mode in &playbook.modes {
             let plan = bind(way, mode, &mut bound);
             if let Some(plan) = plan.filter(|_| mode == Mode::Emergency && bound.is_empty()) {
-                objectives::lint(fleet, playbook, &plan, findings);
+                objectives::time(fleet, playbook, &plan, findings);
             }
         }
     }

@@ -208,3 +208,46 @@ fn the_way_back_is_bound_too() {
     let fleet = FLEET.replace("values: {a: 10.1.0.5, b: 10.2.0.5}", "values: {w: 10.2.0.5}");
     assert_eq!(of_fleet(&fleet, NAME), ["SF034 1"]);
 }
+
+/// What says when it is back is judged by that, what does not by the end of the playbook.
+#[test]
+fn each_service_is_judged_by_when_it_is_back() {
+    let wait = |id, secs, rest| {
+        format!(
+            "  - {{id: {id}, timeout: {secs}s, wait.until: {{all: [{{tcp.connect: {{endpoint: shop-web, at: $to}}}}]}}{rest}}}\n"
+        )
+    };
+    let steps = |first| format!("{}{}", wait("db", first, ", restores: [shop-db]"), wait("rest", 400, ""));
+    let fleet = FLEET.replace("shop-db: {tier: 0,", "shop-db: {tier: 0, objectives: {rto: 2m},");
+    assert_eq!(of_fleet(&fleet, &steps(84)), [""; 0]);
+    assert_eq!(of_fleet(&fleet, &steps(85)), ["SF062 1"], "where it says that it is back");
+    assert_eq!(found_at_services(&steps(165)), ["SF062"], "the shop is back at the end");
+    let early = format!("{}{}", wait("shop", 10, ", restores: [shop]"), wait("rest", 4_000, ""));
+    assert_eq!(of_steps(&early), [""; 0]);
+    let name = "  - {id: name, restores: [shop-db], dns.set: {record: shop-name, to: $to}}\n";
+    let kept = fleet.replace("ttl: 30s", "ttl: 3m");
+    assert_eq!(of_fleet(&kept, name), ["SF061 1"]);
+}
+
+#[test]
+fn what_may_lose_nothing_does_not_stand_on_what_is_copied_afterwards() {
+    let fleet = |replication: &str, rpo: &str| {
+        FLEET
+            .replace("rpo: 5s", rpo)
+            .replace("kind: data,", &format!("kind: data, replication: {replication},"))
+            .replace(
+                "deploy-tool: {tier: 0, kind: tooling,",
+                "deploy-tool: {tier: 0, kind: tooling, objectives: {rpo: 0s},",
+            )
+    };
+    let findings = |fleet: String| {
+        let files = vec![SourceFile::new("fleet.yaml", fleet), SourceFile::new("shop.yaml", SHOP)];
+        let (_, findings) = crate::bundle::Bundle::load(files);
+        findings.iter().map(|f| (f.code.id, f.path.join(" -> "))).collect::<Vec<_>>()
+    };
+    assert_eq!(findings(fleet("async", "rpo: 0s")), [("SF063", "shop -> shop-db".to_owned())]);
+    assert_eq!(findings(fleet("sync", "rpo: 0s")), []);
+    assert_eq!(findings(fleet("async", "rpo: 1s")), []);
+    let own = fleet("async, objectives: {rpo: 0s}", "rpo: 1s");
+    assert_eq!(findings(own), [("SF063", String::new())]);
+}
