@@ -11,6 +11,7 @@ use crate::playbook::Playbook;
 use crate::rules::Rules;
 use crate::schema::{fleet::FLEET, playbook::PLAYBOOK};
 use crate::source::{Place, SourceFile};
+use crate::waiver::{self, Waiver};
 use crate::yaml::{self, Kind, Node};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(crate) struct Documents {
     pub(crate) list: Vec<Document>,
     /// Part of some file could not be read: what is named elsewhere may be there.
     pub(crate) cut: bool,
+    /// What people have accepted, of all files.
+    pub(crate) waivers: Vec<Waiver>,
 }
 
 impl Bundle {
@@ -56,6 +59,7 @@ impl Bundle {
         let mut findings = Findings::default();
         let documents = decode(&files, &mut findings);
         lint::lint(&documents, today, &mut findings);
+        waiver::apply(&documents.waivers, today, documents.cut, &mut findings);
         let findings = findings.finish(&files);
         if findings.has_errors() {
             return (None, findings);
@@ -110,12 +114,17 @@ fn digest(files: &[SourceFile]) -> Digest {
 }
 
 fn decode(files: &[SourceFile], findings: &mut Findings) -> Documents {
-    let mut documents = Documents { list: Vec::new(), cut: false };
+    let mut documents = Documents { list: Vec::new(), cut: false, waivers: Vec::new() };
     for (index, file) in files.iter().enumerate() {
         let tree = yaml::parse(index, file, findings);
         documents.cut |= tree.cut;
         match tree.root {
-            Some(root) => documents.list.extend(document(&root, tree.cut, findings)),
+            Some(root) => {
+                if let Some((document, waivers)) = document(&root, tree.cut, findings) {
+                    documents.list.push(document);
+                    documents.waivers.extend(waivers);
+                }
+            }
             None if tree.cut => {}
             None => {
                 let at = Place { file: u32::try_from(index).unwrap_or(u32::MAX), start: 0, end: 0 };
@@ -132,7 +141,7 @@ fn not_ours(at: Place, message: &str) -> Finding {
 }
 
 /// Decides by its key what a document is, and decodes it.
-fn document(root: &Node, cut: bool, findings: &mut Findings) -> Option<Document> {
+fn document(root: &Node, cut: bool, findings: &mut Findings) -> Option<(Document, Vec<Waiver>)> {
     let start = Place { end: root.at.end.min(root.at.start.saturating_add(1)), ..root.at };
     let entries = match &root.kind {
         Kind::Map { entries, .. } => entries,
@@ -156,14 +165,15 @@ fn document(root: &Node, cut: bool, findings: &mut Findings) -> Option<Document>
             let mut decoder = Decoder::new(Context::Fleet, findings);
             let root: Object = decoder.object(entries, FLEET, root.at, cut);
             let references = std::mem::take(&mut decoder.references);
-            Some(Document::Fleet { fleet: Box::new(Fleet::build(&root)), references })
+            let document = Document::Fleet { fleet: Box::new(Fleet::build(&root)), references };
+            Some((document, waiver::collect(&root)))
         }
         (false, true) => {
             let mut decoder = Decoder::new(Context::Playbook, findings);
             let root: Object = decoder.object(entries, PLAYBOOK, root.at, cut);
             let references = std::mem::take(&mut decoder.references);
             let playbook = Box::new(Playbook::build(&root, findings));
-            Some(Document::Playbook { playbook, references })
+            Some((Document::Playbook { playbook, references }, waiver::collect(&root)))
         }
         (true, true) => {
             findings.push(not_ours(start, "this file is both a fleet and a playbook"));

@@ -3,8 +3,10 @@
 pub mod code;
 mod render;
 
+use crate::date::Date;
 use crate::source::{Lines, MAX_BYTES, Place, SourceFile};
 use code::{Code, Severity};
+use std::cmp::Ordering;
 
 /// At most this many findings are shown; the rest are counted.
 pub const MAX_SHOWN: usize = 500;
@@ -103,16 +105,44 @@ impl Finding {
         self
     }
 
+    fn name_file(&mut self, files: &[SourceFile]) {
+        if let Some(at) = self.at
+            && let Some(file) = files.get(at.file as usize)
+        {
+            self.file.clone_from(&file.name);
+        }
+    }
+
+    fn by_place(&self, other: &Self) -> Ordering {
+        let key = |f: &Self| (f.at.is_none(), f.at, f.line, f.column, f.code.id);
+        key(self)
+            .cmp(&key(other))
+            .then_with(|| self.file.cmp(&other.file))
+            .then_with(|| self.message.cmp(&other.message))
+    }
+
     /// Whether nothing may be done with these files.
     pub fn is_error(&self) -> bool {
         self.code.severity == Severity::Error
     }
 }
 
+/// A finding that people have accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waived {
+    /// What.
+    pub finding: Finding,
+    /// Why, in their words.
+    pub reason: String,
+    /// The last day on which it is accepted; none when for good.
+    pub until: Option<Date>,
+}
+
 /// Findings of all files, sorted by place when finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     list: Vec<Finding>,
+    waived: Vec<Waived>,
     dropped: usize,
 }
 
@@ -131,26 +161,38 @@ impl Findings {
         others.into_iter().for_each(|finding| self.push(finding));
     }
 
-    /// Sorts by place, removes repetitions, fills in names and lines, and cuts the list.
-    pub fn finish(mut self, files: &[SourceFile]) -> Self {
-        for finding in &mut self.list {
-            if let Some(at) = finding.at
-                && let Some(file) = files.get(at.file as usize)
-            {
-                finding.file.clone_from(&file.name);
+    /// Puts aside what `waive` gives a reason for, with the last day on which that holds.
+    pub(crate) fn waive(&mut self, mut waive: impl FnMut(&Finding) -> Option<(String, Option<Date>)>) {
+        for finding in std::mem::take(&mut self.list) {
+            match waive(&finding) {
+                Some((reason, until)) => {
+                    self.waived.push(Waived { finding, reason: printable(&reason), until });
+                }
+                None => self.list.push(finding),
             }
         }
-        self.list.sort_by(|a, b| {
-            let key = |f: &Finding| (f.at.is_none(), f.at, f.line, f.column, f.code.id);
-            key(a).cmp(&key(b)).then_with(|| a.file.cmp(&b.file)).then_with(|| a.message.cmp(&b.message))
-        });
+    }
+
+    /// Keeps those that `keep` says, and all that are waived.
+    pub fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+        self.list.retain(keep);
+    }
+
+    /// Sorts by place, removes repetitions, fills in names and lines, and cuts the list.
+    pub fn finish(mut self, files: &[SourceFile]) -> Self {
+        self.list.iter_mut().for_each(|finding| finding.name_file(files));
+        self.waived.iter_mut().for_each(|waived| waived.finding.name_file(files));
+        self.list.sort_by(Finding::by_place);
         self.list.dedup();
+        self.waived.sort_by(|a, b| a.finding.by_place(&b.finding));
+        self.waived.dedup();
+        self.waived.truncate(MAX_SHOWN);
         if self.list.len() > MAX_SHOWN {
             self.dropped += self.list.len() - MAX_SHOWN;
             self.list.truncate(MAX_SHOWN);
         }
         let lines: Vec<_> = files.iter().map(|file| Lines::of(&file.text)).collect();
-        for finding in &mut self.list {
+        for finding in self.list.iter_mut().chain(self.waived.iter_mut().map(|waived| &mut waived.finding)) {
             if let Some(at) = finding.at
                 && let Some(lines) = lines.get(at.file as usize)
             {
@@ -165,12 +207,17 @@ impl Findings {
         self.list.iter()
     }
 
+    /// All that are waived.
+    pub fn waived(&self) -> &[Waived] {
+        &self.waived
+    }
+
     /// How many more there were.
     pub fn dropped(&self) -> usize {
         self.dropped
     }
 
-    /// Whether nothing was found.
+    /// Whether nothing was found but what is waived.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

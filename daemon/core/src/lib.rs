@@ -36,6 +36,7 @@ pub mod time;
 pub mod timing;
 pub mod verdict;
 pub mod vote;
+mod waiver;
 pub mod yaml;
 
 #[cfg(test)]

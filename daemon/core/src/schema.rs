@@ -25,6 +25,8 @@ pub enum Type {
     Span,
     /// `2022-10-15`.
     Date,
+    /// The id of a finding: `SF041`.
+    Finding,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// `http://` or `https://`.
@@ -108,6 +110,19 @@ pub enum CallKind {
     /// Asks something.
     Condition,
 }
+
+static WAIVER: Type = Type::Object(&[
+    Field::required("id", Type::Finding, "which finding"),
+    Field::required("reason", Type::Text, "why it is accepted"),
+    Field::optional("until", Type::Date, "the last day on which it is; ended, it is an error"),
+]);
+
+/// Findings that people have accepted.
+pub const ALLOW: Field = Field::optional(
+    "allow",
+    Type::List(&WAIVER),
+    "findings that were looked at and accepted; they are shown as waived, and counted",
+);
 
 /// Whether a key must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +216,7 @@ impl Type {
             Self::Number(least, u64::MAX) => format!("a whole number, at least {least}"),
             Self::Number(least, most) => format!("a whole number, {least} to {most}"),
             Self::Span => "a duration (`10s`, `5m`)".into(),
+            Self::Finding => "the id of a finding (`SF041`)".into(),
             Self::Date => "a date (`2022-10-15`)".into(),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")

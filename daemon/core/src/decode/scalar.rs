@@ -160,6 +160,13 @@ pub(super) fn read(text: &str, plain: bool, ty: &Type) -> Result<Value, Wrong> {
             }
         }
         Type::Span => Span::parse(text).map(Value::Span).or_else(|why| bad(format!("not a duration: {why}"))),
+        Type::Finding => match code::ALL.iter().any(|code| code.id == text) {
+            true => Ok(Value::Text(text.into())),
+            false => Err(Wrong::new(
+                code::WRONG_VALUE,
+                format!("there is no finding {}: `standfast explain` lists all", quoted(text)),
+            )),
+        },
         Type::Date => Date::parse(text).map(Value::Date).or_else(bad),
         Type::Choice(words) => match words.contains(&text) {
             true => Ok(Value::Text(text.into())),

@@ -248,4 +248,32 @@ pub(super) static PAGES: &[Page] = &[
              \x20 shop-db: {kind: data, resource: orders, replication: sync, runs_in: {a: active, b: standby}}\n",
         ),
     },
+    Page {
+        code: code::WAIVER_ENDED,
+        why: "A waiver says that people have looked at a finding and accept it until a day. After that day\n\
+              they look again: what was true of a fleet then need not be true now. A daemon goes on with a\n\
+              bundle that was applied before; `lint` and `apply` refuse it.",
+        wrong: Fleet("canaries: none\nallow:\n  - {id: SF048, reason: being built, until: 2022-10-15}\n"),
+        right: Fleet(
+            "canaries: none\nsites: {a: {role: active}, b: {role: standby}}\n\
+             allow:\n  - {id: SF048, reason: the third site is being built, until: 9999-12-31}\n",
+        ),
+    },
+    Page {
+        code: code::WAIVER_UNUSED,
+        why: "A waiver of what is not there hides the finding on the day on which it comes. It holds for the\n\
+              file or the step that it stands in.",
+        wrong: Fleet("allow:\n  - {id: SF048, reason: the third site is being built}\n"),
+        right: Fleet(
+            "sites: {a: {role: active}, b: {role: standby}}\n\
+             allow:\n  - {id: SF048, reason: the third site is being built}\n",
+        ),
+    },
+    Page {
+        code: code::NOT_WAIVABLE,
+        why: "What keeps a file from being read, or a plan from being made, cannot be accepted: there would be\n\
+              nothing to run. The same goes for windows that contradict each other.",
+        wrong: Fleet("allow:\n  - {id: SF022, reason: the service comes later}\n"),
+        right: Fleet("fleet: shop\n"),
+    },
 ];

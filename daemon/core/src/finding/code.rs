@@ -129,4 +129,7 @@ codes! {
     TTL "SF061" Error Objectives "a record that resolvers keep longer than the time objective"
     CRITICAL_PATH "SF062" Warning Objectives "timeouts that add up to more than the time objective"
     ASYNC_RPO "SF063" Error Objectives "nothing may be lost, and replication is asynchronous"
+    WAIVER_ENDED "SF070" Error Structure "a waiver that has ended"
+    WAIVER_UNUSED "SF071" Warning Structure "a waiver that waives nothing"
+    NOT_WAIVABLE "SF072" Error Structure "a waiver of what cannot be waived"
 }

@@ -16,14 +16,21 @@ impl Findings {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
         for finding in &self.list {
-            text.push_str(&render(&renderer, finding, files));
+            text.push_str(&render(&renderer, finding, None, files));
             text.push_str("\n\n");
         }
-        if !self.is_empty() {
+        for waived in &self.waived {
+            text.push_str(&render(&renderer, &waived.finding, Some(&waived.terms()), files));
+            text.push_str("\n\n");
+        }
+        if !self.is_empty() || !self.waived.is_empty() {
             let count = |severity| self.list.iter().filter(|f| f.code.severity == severity).count();
             let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
             let plural = |n: usize| if n == 1 { "" } else { "s" };
             let _ = write!(text, "{errors} error{}, {warnings} warning{}", plural(errors), plural(warnings));
+            if !self.waived.is_empty() {
+                let _ = write!(text, ", {} waived", self.waived.len());
+            }
             if self.dropped > 0 {
                 let _ = write!(text, ", and {} more that are not shown", self.dropped);
             }
@@ -32,26 +39,36 @@ impl Findings {
         text
     }
 
-    /// `{"findings": [{id, severity, group, file, line, column, message, help, path}], "dropped": 0}`.
+    /// `{"findings": [{id, severity, group, file, line, column, message, help, path}],
+    /// "waived": [the same, and reason, until], "dropped": 0}`.
     pub fn to_json(&self) -> serde_json::Value {
-        let list: Vec<_> = self
-            .list
-            .iter()
-            .map(|f| {
-                json!({
-                    "id": f.code.id, "severity": f.code.severity.name(), "group": f.code.group.name(),
-                    "file": printable(&f.file),
-                    "line": f.line, "column": f.column, "message": f.message, "help": f.help,
-                    "path": f.path,
-                })
-            })
-            .collect();
-        json!({ "findings": list, "dropped": self.dropped })
+        let waived = self.waived.iter().map(|waived| {
+            let mut value = json(&waived.finding);
+            value["reason"] = json!(waived.reason);
+            value["until"] = json!(waived.until.map(|until| until.to_string()));
+            value
+        });
+        json!({
+            "findings": self.list.iter().map(json).collect::<Vec<_>>(),
+            "waived": waived.collect::<Vec<_>>(),
+            "dropped": self.dropped,
+        })
     }
 }
 
-fn render(renderer: &Renderer, finding: &Finding, files: &[SourceFile]) -> String {
+fn json(finding: &Finding) -> serde_json::Value {
+    let Finding { code, message, file, line, column, help, path, .. } = finding;
+    json!({
+        "id": code.id, "severity": code.severity.name(), "group": code.group.name(),
+        "file": printable(file), "line": line, "column": column,
+        "message": message, "help": help, "path": path,
+    })
+}
+
+/// One finding; with the terms of its waiver when it has one.
+fn render(renderer: &Renderer, finding: &Finding, waived: Option<&str>, files: &[SourceFile]) -> String {
     let level = match finding.code.severity {
+        _ if waived.is_some() => Level::NOTE.with_name("waived"),
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
@@ -81,7 +98,9 @@ fn render(renderer: &Renderer, finding: &Finding, files: &[SourceFile]) -> Strin
     if !finding.path.is_empty() {
         group = group.element(Level::NOTE.message(finding.path.join(" -> ")));
     }
-    if let Some(help) = &finding.help {
+    if let Some(terms) = waived {
+        group = group.element(Level::NOTE.message(terms));
+    } else if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     renderer.render(&[group])

@@ -1,7 +1,7 @@
 //! The keys of a fleet.
 
 use super::calls::CONDITION;
-use super::{Field, Type};
+use super::{ALLOW, Field, Type};
 
 static TEXT: Type = Type::Text;
 static URL: Type = Type::Url;
@@ -257,6 +257,7 @@ pub static FLEET: &[Field] = &[
     Field::optional("services", Type::Map(&SERVICE), "what the business runs"),
     Field::optional("resources", Type::Map(&RESOURCE), "what playbooks name"),
     Field::optional("fence", Type::PerSite(&FENCE), "how a site's loss of power is proven"),
+    ALLOW,
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
     Field::default(
         "proof",

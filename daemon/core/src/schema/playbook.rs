@@ -1,7 +1,7 @@
 //! The keys of a playbook and the envelope of a step.
 
 use super::calls::{ACTION, CONDITION};
-use super::{CallKind, Field, Type};
+use super::{ALLOW, CallKind, Field, Type};
 
 static MODE: Type = Type::Choice(&["emergency", "planned", "drill"]);
 static SERVICE: Type = Type::Service;
@@ -84,6 +84,7 @@ pub static ENVELOPE: &[Field] = &[
         "false",
         "once this step has started, the run only goes forward",
     ),
+    ALLOW,
     Field::optional(
         "parallel",
         Type::List(&STEP),
@@ -110,5 +111,6 @@ pub static PLAYBOOK: &[Field] = &[
     ),
     Field::optional("inputs", Type::Map(&INPUT), "values of `$inputs.x`, given with the run"),
     Field::optional("require", Type::List(&REQUIREMENT), "read-only; all hold before the first step"),
+    ALLOW,
     Field::required("steps", Type::List(&STEP), "from top to bottom"),
 ];
