@@ -273,7 +273,10 @@ impl<'a> Decoder<'a> {
     fn secret(&mut self, entries: &[Entry], at: Place, cut: bool) -> Option<Value> {
         static FIELDS: [Field; 1] =
             [Field::required("secret", Type::Name, "the name of a file in the folder of secrets")];
+        // A variable would be a secret that nobody reads.
+        let outer = std::mem::replace(&mut self.in_call, false);
         let object = self.object(entries, &FIELDS, at, cut);
+        self.in_call = outer;
         object.text("secret").map(|name| Value::Secret(name.into()))
     }
 

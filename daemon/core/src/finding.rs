@@ -2,6 +2,7 @@
 
 pub mod code;
 mod render;
+mod sarif;
 
 use crate::date::Date;
 use crate::source::{Lines, MAX_BYTES, Place, SourceFile};
@@ -61,7 +62,7 @@ impl Finding {
             None,
             format!("this file has {}.{} MiB; at most {limit} MiB are read", tenths / 10, tenths % 10),
         );
-        finding.file = file.into();
+        (finding.file, finding.line, finding.column) = (file.into(), 1, 1);
         finding
     }
 

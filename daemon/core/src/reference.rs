@@ -16,6 +16,11 @@ a service leaves a site. Both are YAML in files of their own; the files of one f
 playbooks together are a *bundle*. [shop/](shop/) is an example; `standfast lint shop/` checks it,
 `standfast explain SF005` explains a finding.
 
+Editors read [fleet.schema.json](fleet.schema.json) and [playbook.schema.json](playbook.schema.json);
+`standfast schema` prints them. The first line of a file says where its schema is:
+
+    # yaml-language-server: $schema=playbook.schema.json
+
 This page is made from the tables that the parser reads; a test keeps it so.
 
 - Plain data only: no anchors, aliases, tags, directives or several documents.

@@ -6,6 +6,7 @@
 
 pub mod calls;
 pub mod fleet;
+pub mod json;
 pub mod playbook;
 
 use crate::time::Span;

@@ -18,6 +18,7 @@ pub mod member;
 pub mod output;
 pub mod plan;
 pub mod run;
+pub mod schema;
 pub mod screen;
 pub mod serve;
 pub mod site;
@@ -100,11 +101,20 @@ Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
 Examples:
   standfast lint playbooks/shop
   standfast lint fleet.yaml shop.yaml -o json
+  standfast lint playbooks/shop -o sarif > shop.sarif      for code hosts and editors
 
 Exit: 0, 2 when a file cannot be read, 3 when an error was found.")]
     Lint(lint::LintArgs),
     /// What a finding means, why it is one, a wrong and a right example
     Explain(lint::ExplainArgs),
+    /// The keys of fleets and playbooks as JSON schema, for editors
+    #[command(after_help = "\
+Examples:
+  standfast schema playbook > playbook.schema.json
+
+The first line of a file tells many editors where its schema is:
+  # yaml-language-server: $schema=playbook.schema.json")]
+    Schema(schema::SchemaArgs),
     /// Make files the bundle that the cluster works by
     Apply(bundle::ApplyArgs),
     /// Start a run, look at it, and what people may do to it
@@ -196,6 +206,9 @@ fn fail(output: &mut Output, failure: &Failure) -> Exit {
 pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
     output.format = global.output;
+    if output.format == Format::Sarif && !matches!(command, Command::Lint(_)) {
+        return Err(Failure::usage("only `lint` writes SARIF: -o table, json or yaml"));
+    }
     let client = |default: u64| {
         let tls = Tls { ca: global.tls_ca, cert: global.tls_cert, key: global.tls_key };
         let timeout = global.timeout.unwrap_or(Duration::from_secs(default));
@@ -206,6 +219,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Plan(args) => plan::run(args, &mut client(60)?, output).await,
         Command::Lint(args) => lint::lint(&args, output),
         Command::Explain(args) => lint::explain(&args, output),
+        Command::Schema(args) => schema::schema(&args, output),
         Command::Apply(args) => bundle::run(args, &mut client(10)?, output).await,
         Command::Run(command) => {
             let default = if command.inspects() { 60 } else { 10 };

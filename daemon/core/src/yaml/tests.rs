@@ -63,7 +63,7 @@ fn attacks_on_the_reader_end_at_once() {
     let flood = format!("[{}]", "1,".repeat(MAX_NODES + 10));
     assert!(read(&flood).1[0].contains("more than 400000 values"));
     let large = "a: 1\n".repeat(MAX_BYTES / 5 + 1);
-    assert_eq!(read(&large).1, ["SF003 0:0 this file has 4.0 MiB; at most 4 MiB are read"]);
+    assert_eq!(read(&large).1, ["SF003 1:1 this file has 4.0 MiB; at most 4 MiB are read"]);
 }
 
 #[test]

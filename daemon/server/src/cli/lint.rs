@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use standfast_core::bundle::Bundle;
 use standfast_core::explain;
-use standfast_core::finding::{Finding, Findings, code};
+use standfast_core::finding::{Finding, code};
 use standfast_core::source::{MAX_BYTES, SourceFile};
 
 use crate::clock;
@@ -32,15 +32,14 @@ pub struct ExplainArgs {
 
 /// Reads the files and says everything that is wrong with them.
 pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let (files, mut unread) = read(&args.paths)?;
+    let (files, unread) = read(&args.paths)?;
     let (bundle, mut findings) = Bundle::load_on(files.clone(), Some(clock::today()));
     let mut sorted = files;
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     if !unread.is_empty() {
         // What the unread files hold is not known, so nothing is called missing.
-        let sure = |finding: &&Finding| finding.at.is_some() && finding.code != code::UNKNOWN_PLAYBOOK;
-        unread.extend(findings.iter().filter(sure).cloned());
-        findings = Findings::default();
+        let unsure = [code::UNKNOWN_PLAYBOOK, code::WAIVER_UNUSED];
+        findings.retain(|finding| finding.at.is_some() && !unsure.contains(&finding.code));
         findings.extend(unread);
         findings = findings.finish(&sorted);
     }
@@ -52,6 +51,7 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
                 summary(bundle, output)?;
             }
         }
+        Format::Sarif => output.data(&findings.to_sarif(&sorted), |_, _| Ok(()))?,
         Format::Json | Format::Yaml => {
             let mut value = findings.to_json();
             if let Some(bundle) = &bundle {

@@ -20,6 +20,8 @@ pub enum Format {
     Json,
     /// The same as YAML; one document each where there are several.
     Yaml,
+    /// SARIF 2.1.0, for code hosts and editors; only what `lint` finds.
+    Sarif,
 }
 
 /// One of the two streams.
@@ -115,7 +117,7 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Table => table(value, &mut self.out),
-            Format::Json => {
+            Format::Json | Format::Sarif => {
                 let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
                 self.out.line(text)
             }
@@ -134,7 +136,7 @@ impl Output {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Table => line(value, &mut self.out),
-            Format::Json => {
+            Format::Json | Format::Sarif => {
                 let text = serde_json::to_string(value).map_err(unwritable)?;
                 self.out.line(text)
             }
