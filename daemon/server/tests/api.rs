@@ -23,6 +23,7 @@ mod api {
     mod refused;
     mod runs;
     mod seen;
+    mod taken_up;
     mod watching;
     mod wishes;
 }

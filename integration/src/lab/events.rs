@@ -1,6 +1,6 @@
 //! Everything that happens, in order, whoever of the members dies meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,26 @@ pub struct Events {
 struct Place {
     synced: bool,
     revision: u64,
-    seen: Vec<Event>,
+    /// What was seen of that revision.
+    seen: BTreeSet<(i32, String)>,
+}
+
+/// What tells an event from the others of its revision. Two members may tell the same one with
+/// different words.
+fn name(event: &Event) -> (i32, String) {
+    let name = match &event.subject {
+        Some(Subject::Site(site)) => site.name.clone(),
+        Some(Subject::Run(run)) => run.id.clone(),
+        Some(Subject::Journal(line)) => format!("{} {}", line.run_id, line.sequence),
+        Some(Subject::Member(member)) => member.name.clone(),
+        Some(Subject::Bundle(bundle)) => bundle.digest.clone(),
+        Some(Subject::Refusal(refusal)) => {
+            let guard = refusal.guard.as_ref().map(|guard| guard.id.as_str());
+            format!("{} {}", refusal.site, guard.unwrap_or_default())
+        }
+        Some(Subject::Leader(_)) | None => String::new(),
+    };
+    (event.kind, name)
 }
 
 impl Place {
@@ -69,15 +88,12 @@ impl Place {
                 (!std::mem::replace(&mut self.synced, true)).then_some(News::Synced)
             }
             Item::Change(event) => {
-                if event.revision < self.revision || self.seen.contains(&event) {
-                    return None;
-                }
                 if event.revision > self.revision {
                     self.revision = event.revision;
                     self.seen.clear();
                 }
-                self.seen.push(event.clone());
-                Some(News::Happened(event))
+                let new = event.revision == self.revision && self.seen.insert(name(&event));
+                new.then_some(News::Happened(event))
             }
         }
     }

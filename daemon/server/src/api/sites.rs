@@ -15,7 +15,7 @@ use standfast_proto::v1::sites_server::Sites;
 use standfast_proto::v1::{self, *};
 use tonic::{Request, Response, Status};
 
-pub(super) use view::{Detail, View, evidence, refusal};
+pub(super) use view::{Detail, QUIET, View, evidence, refusal};
 
 /// Refusals that are shown.
 const SHOWN: usize = 20;

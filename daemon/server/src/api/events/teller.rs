@@ -1,7 +1,7 @@
 //! From changes of keys to events.
 
 use super::super::runs::{Story, read, short};
-use super::super::sites::{Detail, refusal};
+use super::super::sites::{Detail, QUIET, refusal};
 use super::super::state::{State, all};
 use super::super::{Api, bundles, cluster, refuse, wire};
 use crate::bundles as kept;
@@ -75,7 +75,7 @@ impl Teller {
         };
         let mut events = Vec::new();
         if let Some(found) = &self.state.leader {
-            events.push(event(at, None, Subject::Leader(cluster::leader(found))));
+            events.push(event(at, Some(found.since_ms), Subject::Leader(cluster::leader(found))));
         }
         events.extend(self.state.members.keys().map(|id| self.member(id, at)));
         for kv in range(BUNDLE).await?.iter().filter(|kv| kv.key == BUNDLE) {
@@ -117,8 +117,9 @@ impl Teller {
             sites |= self.learn(key, kv).map_err(refuse::internal)?;
             match (key, kv) {
                 (LEADER, _) => {
+                    let since_ms = self.state.leader.as_ref().map(|found| found.since_ms);
                     let found = self.state.leader.as_ref().map(cluster::leader);
-                    events.push(event(at, None, Subject::Leader(found.unwrap_or_default())));
+                    events.push(event(at, since_ms, Subject::Leader(found.unwrap_or_default())));
                 }
                 (BUNDLE, Some(kv)) => events.extend(self.bundle(kv)),
                 (key, _) if key.starts_with(MEMBERS) => {
@@ -163,12 +164,15 @@ impl Teller {
                         }
                         None => drop(self.state.members.remove(name)),
                     }
-                } else {
-                    if let Some(kv) = kv.filter(|_| key.starts_with(OBSERVATIONS)) {
-                        let seen: Observation = records::decode(kv)?;
-                        self.state.observations.insert(seen.member.clone(), seen);
+                } else if let Some(name) = key.strip_prefix(OBSERVATIONS) {
+                    match kv {
+                        Some(kv) => {
+                            let seen: Observation = records::decode(kv)?;
+                            self.state.observations.insert(seen.member.clone(), seen);
+                        }
+                        None => drop(self.state.observations.remove(name)),
                     }
-                    // What is made of observations comes with the next judgement.
+                } else {
                     return Ok(false);
                 }
             }
@@ -249,7 +253,8 @@ impl Teller {
     }
 }
 
-/// A site without what changes all the time.
+/// A site without what changes all the time, and without what only this member knows: whoever goes
+/// on elsewhere is told the same.
 fn essence(site: &v1::Site) -> v1::Site {
     let mut essence = site.clone();
     (essence.verdict_since, essence.confirm_remaining) = (None, None);
@@ -260,8 +265,12 @@ fn essence(site: &v1::Site) -> v1::Site {
     for vote in &mut essence.votes {
         vote.since = None;
     }
+    essence.leases.retain(|lease| lease.live);
     for lease in &mut essence.leases {
         lease.since = None;
+        if !QUIET.contains(&lease.local_probes.as_str()) {
+            lease.local_probes.clear();
+        }
     }
     essence
 }

@@ -159,11 +159,14 @@ impl View<'_> {
     }
 }
 
+/// What a member's probes of its own site say when nothing is wrong: there are none, or all pass.
+pub(crate) const QUIET: [&str; 2] = ["none", "all pass"];
+
 /// What a member's probes of its own site say.
 fn local(seen: &Observation) -> String {
     match seen.sites.get(&seen.site) {
-        None => "none".to_owned(),
-        Some(opinion) => opinion.failing.first().cloned().unwrap_or_else(|| "all pass".to_owned()),
+        None => QUIET[0].to_owned(),
+        Some(opinion) => opinion.failing.first().cloned().unwrap_or_else(|| QUIET[1].to_owned()),
     }
 }
 
