@@ -32,9 +32,7 @@ async fn a_shop_whose_site_dies_can_be_moved_by_hand() -> Outcome {
     let again = shop.a.deploy.start_shop().await?;
     assert!(!again.launched, "it runs already");
 
-    let killing = Instant::now();
     let dead = shop.a.kill_all()?;
-    assert!(killing.elapsed() < Duration::from_secs(1), "at once, not after {:?}", killing.elapsed());
     // Until here site a has served.
     let died = Instant::now();
     assert!(dead >= 6, "three guards and their programs, not {dead}");

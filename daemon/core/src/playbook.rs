@@ -32,8 +32,8 @@ pub struct Playbook {
     pub require: Vec<Require>,
     /// From top to bottom.
     pub steps: Vec<Entry>,
-    /// Steps that could not be read, by name: reported, and known to exist.
-    pub broken: BTreeSet<String>,
+    /// Steps that could not be read, by name if they have one: reported, and known to exist.
+    pub broken: Vec<Spanned<StepId>>,
 }
 
 /// What must hold before the first step.
@@ -157,7 +157,7 @@ impl Playbook {
     /// The playbook of a decoded file. What is missing was reported by the decoder; what a
     /// parallel block may not hold is reported here.
     pub fn build(root: &Object, findings: &mut Findings) -> Self {
-        let mut broken = BTreeSet::new();
+        let mut broken = Vec::new();
         let id = root.spanned_text("playbook").unwrap_or_else(|| Spanned::new(String::new(), root.at));
         let mut steps: Vec<Entry> =
             objects(root, "steps").filter_map(|step| entry(step, findings, &mut broken)).collect();
@@ -253,7 +253,7 @@ fn require(object: &Object) -> Option<Require> {
     Some(Require { call: object.call.clone()?, override_by: object.text("override").map(str::to_owned) })
 }
 
-fn entry(object: &Object, findings: &mut Findings, broken: &mut BTreeSet<String>) -> Option<Entry> {
+fn entry(object: &Object, findings: &mut Findings, broken: &mut Vec<Spanned<StepId>>) -> Option<Entry> {
     if !object.was_given("parallel") {
         let step = readable(object, broken)?;
         findings.extend(compose::misplaced(&step));
@@ -279,10 +279,11 @@ fn nested(at: Place, outer: &str) -> Finding {
 }
 
 /// The step, or its name among the broken ones.
-fn readable(object: &Object, broken: &mut BTreeSet<String>) -> Option<Step> {
+fn readable(object: &Object, broken: &mut Vec<Spanned<StepId>>) -> Option<Step> {
     let step = step(object);
     if step.is_none() {
-        broken.insert(object.text("id").unwrap_or_default().to_owned());
+        let id = object.spanned_text("id").unwrap_or_else(|| Spanned::new(String::new(), object.at));
+        broken.push(Spanned::new(id.value.into(), id.at));
     }
     step
 }

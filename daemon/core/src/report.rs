@@ -301,21 +301,9 @@ fn timeline(run: &Run, journal: &[Event]) -> Vec<Entry> {
         offset: Span::ms(before.as_ms() + event.elapsed_ms),
         step: event.step().cloned(),
         epoch: event.epoch,
-        text: told(event),
+        text: event.line(),
     }));
     entries
-}
-
-/// An entry's sentence, after what it did to its step.
-fn told(event: &Event) -> String {
-    let verb = match event.body {
-        Body::StepStarted { .. } => "begins",
-        Body::StepActed { .. } => "has acted",
-        Body::StepSucceeded { .. } => "verified",
-        Body::StepFailed { .. } => "failed",
-        _ => return event.sentence(),
-    };
-    format!("{verb}: {}", event.sentence())
 }
 
 /// What people waived, and what they approved.

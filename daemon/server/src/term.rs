@@ -423,8 +423,8 @@ fn answer_ops(request: &str, answer: Result<Option<Subject>, Refusal>) -> Vec<Op
 /// What happens in a run, as log lines.
 fn log(run: &RunId, events: &[Event]) {
     for event in events {
-        let what = serde_json::to_string(&event.body).expect("events have only string keys");
-        tracing::info!(%run, sequence = event.sequence, what, "journal");
+        let step = event.step().map(ToString::to_string);
+        tracing::info!(%run, sequence = event.sequence, step, "{}", event.line());
     }
 }
 

@@ -4,7 +4,22 @@ use super::{Body, Event, Evidence, Trigger};
 use std::fmt::Display;
 
 impl Event {
-    /// What happened, in one sentence. Names its step only where it must.
+    /// What happened to its step, and then the sentence: for whoever is not shown the state of the
+    /// step beside it.
+    pub fn line(&self) -> String {
+        let verb = match self.body {
+            Body::StepStarted { .. } => "begins",
+            Body::StepActed { .. } => "has acted",
+            Body::StepSucceeded { .. } => "verified",
+            Body::StepAlreadyDone { .. } => "already so",
+            Body::StepFailed { .. } => "failed",
+            Body::StepSkipped { by: None, .. } => "skipped",
+            _ => return self.sentence(),
+        };
+        format!("{verb}: {}", self.sentence())
+    }
+
+    /// What happened, in one sentence. Names its step and that step's state only where it must.
     pub fn sentence(&self) -> String {
         match &self.body {
             Body::Created { trigger, proposed, .. } => {
@@ -24,12 +39,12 @@ impl Event {
             Body::StepStarted { inspected, .. } => inspected.clone(),
             Body::StepActed { evidence, .. } => evidence.clone(),
             Body::StepSucceeded { evidence, .. } => answers(evidence),
-            Body::StepAlreadyDone { evidence, .. } => format!("already so: {}", answers(evidence)),
+            Body::StepAlreadyDone { evidence, .. } => answers(evidence),
             Body::AttemptFailed { attempt, failure, retry_in, .. } => {
                 format!("attempt {attempt} failed: {}; again in {retry_in}", failure.message)
             }
             Body::StepFailed { failure, .. } => failure.message.clone(),
-            Body::StepSkipped { why, by: None, .. } => format!("skipped: {why}"),
+            Body::StepSkipped { why, by: None, .. } => why.clone(),
             Body::StepSkipped { why, by: Some(by), .. } => said("skipped", by, why),
             Body::Retried { by, reason, .. } => said("tried again", by, reason),
             Body::ApprovalGiven { by, reason, .. } => said("approved", by, reason),

@@ -15,7 +15,7 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
     for step in playbook.flat() {
         for need in step.needs.iter().flatten() {
             let name = need.value.as_str();
-            if !names.contains(name) && !playbook.broken.contains(name) && !cut {
+            if !names.contains(name) && !cut {
                 let message = format!("there is no step {}", quoted(name));
                 let finding = Finding::new(code::UNKNOWN_STEP, need.at, message);
                 findings.push(finding.did_you_mean(name, names.iter().copied()));
@@ -73,14 +73,16 @@ pub(super) fn lint_order(playbook: &Playbook, cut: bool, findings: &mut Findings
     }
 }
 
-/// The names of all steps and blocks; those given twice are reported.
+/// The names of all steps and blocks, also of those that cannot be read; those given twice are
+/// reported.
 fn names<'a>(playbook: &'a Playbook, findings: &mut Findings) -> BTreeSet<&'a str> {
     let mut names = BTreeSet::new();
     let blocks = playbook.steps.iter().filter_map(|entry| match entry {
         Entry::Parallel { id, .. } | Entry::Group { id, .. } => Some(id),
         Entry::Step(_) => None,
     });
-    let mut all: Vec<_> = playbook.flat().map(|step| &step.id).chain(blocks).collect();
+    let broken = playbook.broken.iter().filter(|id| !id.value.as_str().is_empty());
+    let mut all: Vec<_> = playbook.flat().map(|step| &step.id).chain(blocks).chain(broken).collect();
     all.sort_by_key(|id| id.at);
     for id in all {
         if !names.insert(id.value.as_str()) {

@@ -350,6 +350,8 @@ fn each_mistake_has_its_finding() {
         ("servers: {a: web-a, b: web-b}", "servers: {a: web-a, c: web-b}", "SF020 SF034"),
         ("modes: [emergency, drill]", "modes: [drill]", "SF043"),
         ("services: [shop]", "services: [shop, shop]", "SF014"),
+        // The first one of that name cannot be read, and has it all the same.
+        ("  - id: drain\n", "  - id: drain\n    traffic.drian: {}\n  - id: drain\n", "SF011 SF014"),
         ("undo: none", "undo: nothing", "SF007"),
     ] {
         let (_, findings) = Bundle::load(with(from, to));

@@ -5,7 +5,7 @@ mod view;
 use super::asks::{Wish, reason};
 use super::state::{State, all};
 use super::{Api, refuse, wire};
-use crate::records::{self, REFUSALS};
+use crate::records::{self, JUDGEMENT, REFUSALS};
 use crate::store::{Compare, Range};
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::{Ask, Refused};
@@ -13,12 +13,16 @@ use standfast_core::guard::{self, Guard};
 use standfast_core::ids::SiteId;
 use standfast_proto::v1::sites_server::Sites;
 use standfast_proto::v1::{self, *};
+use std::time::Duration;
 use tonic::{Request, Response, Status};
 
 pub(super) use view::{Detail, QUIET, View, evidence, refusal};
 
 /// Refusals that are shown.
 const SHOWN: usize = 20;
+/// How long a new judgement is waited for: several beats of a leader, and no longer than a person
+/// would wait.
+const JUDGED_WITHIN: Duration = Duration::from_secs(3);
 
 impl Api {
     /// A site of the fleet by its name.
@@ -39,6 +43,19 @@ impl Api {
     async fn site(&self, bundle: &Bundle, site: &SiteId) -> Result<v1::Site, Status> {
         let state = State::read(self.store(), None).await?;
         Ok(self.view(bundle, &state).site(site, Detail::Full))
+    }
+
+    /// Waits until the leader has judged the site without its hold-down.
+    async fn released(&self, site: &SiteId) -> Result<(), Status> {
+        loop {
+            let state = State::read(self.store(), None).await?;
+            if state.hold(site).is_none() {
+                return Ok(());
+            }
+            let mut changes = self.store().watch(JUDGEMENT, state.revision + 1).await;
+            // A watch that ends is begun anew by reading again.
+            drop(changes.next().await);
+        }
     }
 
     /// The refusals of one site, newest first.
@@ -74,8 +91,8 @@ impl Sites for Api {
         let reason = reason(&message.reason, true)?;
         let bundle = self.bundle()?;
         let site = Self::site_id(&bundle, &message.name)?;
-        let mut guards = Vec::new();
-        if !message.etag.is_empty() && !self.known(&wish).await? {
+        let (mut guards, known) = (Vec::new(), self.known(&wish).await?);
+        if !message.etag.is_empty() && !known {
             let state = State::read(self.store(), None).await?;
             if self.view(&bundle, &state).etag(&site) != message.etag {
                 return Err(refuse::stale(format!(
@@ -88,6 +105,11 @@ impl Sites for Api {
             guards.push(Compare::modified(lock, held.kvs.first().map_or(0, |kv| kv.mod_revision)));
         }
         self.ask(&wish, Ask::Acknowledge { site: site.clone(), reason }, guards).await?;
+        if !known {
+            // A site is shown as it was judged last, and that may have been before.
+            let judged = tokio::time::timeout(JUDGED_WITHIN, self.released(&site)).await;
+            judged.unwrap_or(Ok(()))?;
+        }
         Ok(Response::new(self.site(&bundle, &site).await?))
     }
 

@@ -101,7 +101,10 @@ async fn a_site_is_shown_with_its_votes_and_acknowledged() {
     };
     assert_eq!(why(sites.ack_site(ack("k0", "", " ")).await).1, reason::BAD_FIELD);
     assert_eq!(why(sites.ack_site(ack("k1", "free", "seen")).await).1, reason::STALE_ETAG);
-    sites.ack_site(ack("k2", &site.etag, "seen")).await.unwrap();
+    let free = sites.ack_site(ack("k2", &site.etag, "seen")).await.unwrap().into_inner();
+    assert_eq!((free.hold_down_remaining, free.etag.as_str()), (None, "free"), "as it is now");
+    let witness = sites.get_site(GetSiteRequest { name: "w".into() }).await.unwrap().into_inner();
+    assert!(witness.verdict_reason.contains("no probes"), "{}", witness.verdict_reason);
     let twice = why(sites.ack_site(ack("k3", "", "seen")).await);
     assert_eq!(twice, (Code::FailedPrecondition, reason::WRONG_STATE.into()));
     let missing = why(sites.get_site(GetSiteRequest { name: "nope".into() }).await);

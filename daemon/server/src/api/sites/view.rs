@@ -52,7 +52,8 @@ impl View<'_> {
         let (verdict, since, reason) = match judged {
             Some((judgement, Judged { finding, .. })) => {
                 let since = wire::time(wire::ago(judgement.wall_ms, finding.held_for));
-                (finding.verdict, since, because(judgement, finding))
+                let asked = rules.probes.contains_key(site);
+                (finding.verdict, since, because(judgement, finding, asked))
             }
             None if self.state.leader.is_none() => {
                 (Verdict::Unknown, None, "nobody leads, so nobody judges; see: standfast status".to_owned())
@@ -170,8 +171,8 @@ fn local(seen: &Observation) -> String {
     }
 }
 
-/// The verdict in one sentence.
-fn because(judgement: &Judgement, finding: &Finding) -> String {
+/// The verdict in one sentence. A site may have no probes: then nothing of it is `asked`.
+fn because(judgement: &Judgement, finding: &Finding, asked: bool) -> String {
     let saying = |wanted: Vote| {
         let said = finding.votes.iter().filter(|vote| vote.vote == wanted);
         said.map(|vote| vote.voter.as_str()).collect::<Vec<_>>().join(" and ")
@@ -182,6 +183,9 @@ fn because(judgement: &Judgement, finding: &Finding) -> String {
         .filter(|(_, who)| !who.is_empty())
         .map(|(vote, who)| format!("{who} says {vote}"))
         .collect();
+    if !asked {
+        return "the fleet names no probes for it, so nobody can say anything".to_owned();
+    }
     if parts.is_empty() {
         parts.push("no site says anything".to_owned());
     }
