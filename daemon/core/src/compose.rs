@@ -153,7 +153,10 @@ impl<'a> Composer<'a, '_> {
         let given = Given { prefix: format!("{}/", step.id.value), modes: wanted.clone(), inputs };
         whole.services.extend(inner.services.iter().cloned());
         whole.confirm = whole.confirm.max(inner.confirm);
-        whole.broken.extend(inner.broken.iter().map(|id| format!("{}{id}", given.prefix)));
+        whole.broken.extend(inner.broken.iter().map(|id| match id.value.as_str() {
+            "" => id.clone(),
+            name => Spanned::new(format!("{}{name}", given.prefix).into(), id.at),
+        }));
 
         self.path.push(name);
         // What it names itself is composed first, so that names grow from the inside out.
