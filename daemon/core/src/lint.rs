@@ -1,6 +1,7 @@
 //! Static proof: what decoding cannot see because it needs all files.
 
 mod bindings;
+mod business;
 mod effects;
 mod fleet;
 mod objectives;
@@ -17,28 +18,31 @@ use crate::date::Date;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
 use crate::playbook::Playbook;
+use business::Business;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Adds what is wrong with all files together. Without `today` nothing is too old.
 pub(crate) fn lint(documents: &Documents, _today: Option<Date>, findings: &mut Findings) {
     let playbooks = playbooks(documents, findings);
+    let fleet = the_fleet(documents, findings);
+    let business = fleet.map(Business::of);
     for playbook in playbooks.values() {
-        steps::lint(playbook, documents.cut, findings);
+        steps::lint(playbook, business.as_ref(), documents.cut, findings);
     }
     let composed = compose::all(&playbooks, findings);
     for playbook in composed.values().filter(|playbook| matches!(playbook, Cow::Owned(_))) {
-        steps::lint_order(playbook, documents.cut, findings);
+        steps::composed(playbook, business.as_ref(), documents.cut, findings);
     }
-    let Some(fleet) = the_fleet(documents, findings) else { return };
+    let (Some(fleet), Some(business)) = (fleet, business) else { return };
     fleet::lint(fleet, &playbooks, findings);
-    objectives::data(fleet, findings);
+    objectives::data(fleet, &business, findings);
     if !documents.cut {
         references::lint(documents, fleet, &playbooks, findings);
         playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));
         if fleet.sites.len() <= fleet::MAX_SITES {
             let whole = composed.iter().map(|(name, playbook)| (*name, &**playbook)).collect();
-            bindings::lint(fleet, &whole, findings);
+            bindings::lint(fleet, &business, &whole, findings);
         }
     }
 }

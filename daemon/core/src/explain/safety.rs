@@ -67,7 +67,8 @@ pub(super) static PAGES: &[Page] = &[
         code: code::EARLY_TRAFFIC,
         why: "Customers who arrive before the database is writable there get errors, retry, and arrive all at\n\
               once. What sends them to `$to` (`dns.set`, `traffic.shift`, `traffic.ready`) waits for every\n\
-              promotion of the playbook, and with it for its verification. In 2018 applications wrote on one\n\
+              promotion of the playbook, and with it for its verification; but for those that the service is\n\
+              known not to need (`resource` in the fleet says what each service is). In 2018 applications wrote on one\n\
               coast while the other had just been promoted: each had writes that the other had not.",
         wrong: Playbook(
             "steps:\n  - id: name\n    dns.set: {record: shop-name, to: $to}\n    undo: none\n\
@@ -220,8 +221,9 @@ pub(super) static PAGES: &[Page] = &[
     },
     Page {
         code: code::CRITICAL_PATH,
-        why: "The longest chain of steps, each with its timeout and the time of its verification (defaults\n\
-              too), after the longest time in which a loss is seen, and with the TTL of a record at its end.\n\
+        why: "The longest chain of steps until a service is back: the steps that restore it, and all that it\n\
+              needs; each with its timeout and the time of its verification (defaults too), after the longest\n\
+              time in which a loss is seen, and with the TTL of a record that is changed at its end.\n\
               Nothing is attempted twice in this sum, and people who are asked take all the time they have.\n\
               In 2022 a manual said twenty minutes; no run had ever shown it, and it took 127 hours.",
         wrong: Playbook(

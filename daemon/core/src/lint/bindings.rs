@@ -1,6 +1,7 @@
 //! Every playbook bound for every pair of sites that it can be run for, and back: what a plan
 //! would refuse in the night is found here.
 
+use super::business::Business;
 use super::objectives;
 use crate::bind::{assemble_with, destination};
 use crate::finding::{Finding, Findings, code, quoted};
@@ -17,7 +18,12 @@ const MAX_BOUND: usize = 500_000;
 type Way<'a> = (&'a SiteId, &'a SiteId);
 type Ways<'a> = BTreeSet<Way<'a>>;
 
-pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
+pub(super) fn lint(
+    fleet: &Fleet,
+    business: &Business<'_>,
+    playbooks: &BTreeMap<&str, &Playbook>,
+    findings: &mut Findings,
+) {
     let mut left = MAX_BOUND;
     for playbook in playbooks.values() {
         let ways = pairs(fleet, playbook);
@@ -37,12 +43,19 @@ pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, finding
             continue;
         };
         left = rest;
-        both(fleet, playbook, &ways, &back, findings);
+        both(fleet, business, playbook, &ways, &back, findings);
     }
 }
 
 /// Binds the ways there, and when they are right the ways back.
-fn both(fleet: &Fleet, playbook: &Playbook, ways: &Ways<'_>, back: &[Way<'_>], findings: &mut Findings) {
+fn both(
+    fleet: &Fleet,
+    business: &Business<'_>,
+    playbook: &Playbook,
+    ways: &Ways<'_>,
+    back: &[Way<'_>],
+    findings: &mut Findings,
+) {
     let inputs: BTreeMap<_, _> =
         playbook.inputs.iter().filter_map(|(name, default)| Some((name.clone(), default.clone()?))).collect();
     // The same for all ways, and the dearest part of binding in a large fleet.
@@ -62,7 +75,7 @@ fn both(fleet: &Fleet, playbook: &Playbook, ways: &Ways<'_>, back: &[Way<'_>], f
         for &mode in &playbook.modes {
             let plan = bind(way, mode, &mut bound);
             if let Some(plan) = plan.filter(|_| mode == Mode::Emergency && bound.is_empty()) {
-                objectives::time(fleet, playbook, &plan, findings);
+                objectives::time(fleet, business, playbook, &plan, findings);
             }
         }
     }

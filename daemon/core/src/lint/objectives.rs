@@ -1,6 +1,8 @@
 //! What was promised, against what the steps may take and what replication gives.
 
+use super::business::Business;
 use crate::action::Action;
+use crate::decode::{Value, Var};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::{Fleet, Replication};
 use crate::ids::{ServiceId, StepId};
@@ -8,53 +10,40 @@ use crate::plan::Plan;
 use crate::playbook::{Playbook, Step};
 use crate::source::Place;
 use crate::time::Span;
-use std::collections::{BTreeMap, VecDeque};
-
-/// A service that comes back with this playbook, and what was promised for it.
-struct Promise<'a> {
-    service: &'a ServiceId,
-    rto: Span,
-    /// Where the playbook names it.
-    at: Place,
-}
+use std::collections::BTreeMap;
 
 /// Judges the plan of an emergency: its time counts from the loss, not from the first step.
-pub(super) fn time(fleet: &Fleet, playbook: &Playbook, plan: &Plan, findings: &mut Findings) {
-    let promise = |service: &'_ crate::source::Spanned<ServiceId>| {
-        Some((fleet.services.get(&service.value)?.rto?, service.at))
-    };
-    let mut left: BTreeMap<&ServiceId, Promise<'_>> = BTreeMap::new();
-    for service in &playbook.services {
-        if let Some((rto, at)) = promise(service) {
-            left.insert(&service.value, Promise { service: &service.value, rto, at });
-        }
-    }
-    let strictest =
-        left.values().min_by_key(|promise| promise.rto).map(|promise| (promise.service, promise.rto));
+///
+/// A service is back when the steps that restore it have ended, and all that it needs is back.
+/// One that is active in the site that is left, and that no step restores, is back with the last
+/// step.
+pub(super) fn time(
+    fleet: &Fleet,
+    business: &Business<'_>,
+    playbook: &Playbook,
+    plan: &Plan,
+    findings: &mut Findings,
+) {
     let steps: BTreeMap<&StepId, &Step> = playbook.flat().map(|step| (&step.id.value, step)).collect();
+    let named: Vec<usize> = playbook.services.iter().filter_map(|id| business.number(&id.value)).collect();
     let chain = Chain::of(fleet, plan);
-    // A service is back with the last of the steps that say so, otherwise with the last of all.
-    let mut back: BTreeMap<&ServiceId, (Promise<'_>, usize)> = BTreeMap::new();
+    let mut restored_by: BTreeMap<usize, usize> = BTreeMap::new();
     for (place, bound) in plan.steps.iter().enumerate() {
         let Some(step) = steps.get(&bound.id) else { continue };
-        let mut strict = strictest;
-        for (number, service) in step.restores.iter().enumerate() {
-            let Some((rto, at)) = promise(service) else { continue };
-            let service = &service.value;
-            strict = strict.filter(|_| number > 0).filter(|(_, least)| *least < rto).or(Some((service, rto)));
-            left.remove(service);
-            let (_, last) = back.entry(service).or_insert((Promise { service, rto, at }, place));
-            if chain.arrival(place) > chain.arrival(*last) {
-                *last = place;
-            }
+        let restored = restores(business, step);
+        for &service in &restored {
+            let last = restored_by.entry(service).or_insert(place);
+            *last = chain.later(*last, place);
         }
-        if let (Action::DnsSet { name, ttl, .. }, Some((service, rto))) = (&bound.action, strict)
+        let concerned = if restored.is_empty() { &named } else { &restored };
+        if let Action::DnsSet { name, ttl, .. } = &bound.action
+            && let Some((id, rto)) = strictest(business, concerned)
             && *ttl >= rto
         {
             let message = format!(
                 "resolvers keep {} for {ttl} after it has changed, and the objective of {} is {rto}",
                 quoted(name),
-                quoted(service.as_str())
+                quoted(id.as_str())
             );
             findings.push(
                 Finding::new(code::TTL, step.call.key_at, message)
@@ -63,11 +52,52 @@ pub(super) fn time(fleet: &Fleet, playbook: &Playbook, plan: &Plan, findings: &m
             return;
         }
     }
-    let Some(last) = (0..plan.steps.len()).max_by_key(|&place| chain.arrival(place)) else { return };
-    let at_the_end = left.into_values().map(|promise| (promise, last));
-    for (promise, last) in at_the_end.chain(back.into_values()) {
-        findings.extend(chain.too_long(&promise, last));
+    let Some(end) = (0..plan.steps.len()).reduce(|one, other| chain.later(one, other)) else { return };
+    let mut back: BTreeMap<usize, usize> = BTreeMap::new();
+    for number in business.with_needs(named) {
+        let (id, service) = business.service(number);
+        let own = restored_by
+            .get(&number)
+            .copied()
+            .or_else(|| service.is_active_in(&plan.request.from).then_some(end));
+        let needed = business.needs(number).iter().filter_map(|need| back.get(need).copied());
+        let Some(last) = own.into_iter().chain(needed).reduce(|one, other| chain.later(one, other)) else {
+            continue;
+        };
+        back.insert(number, last);
+        if let Some(rto) = service.rto {
+            findings.extend(chain.too_long(id, rto, last, place_of(playbook, id)));
+        }
     }
+}
+
+/// The services that are back with a step: those that it names, else those whose resource it
+/// acts on at the destination.
+fn restores(business: &Business<'_>, step: &Step) -> Vec<usize> {
+    if !step.restores.is_empty() {
+        return step.restores.iter().filter_map(|id| business.number(&id.value)).collect();
+    }
+    let args = &step.call.args;
+    let at_destination = ["at", "to"]
+        .into_iter()
+        .any(|key| args.get(key).is_some_and(|site| site.value == Value::Var(Var::To)));
+    let resources = ["cluster", "endpoint", "route", "record"].into_iter().filter_map(|key| args.text(key));
+    resources.filter(|_| at_destination).flat_map(|name| business.of_resource(name)).copied().collect()
+}
+
+fn strictest<'a>(business: &Business<'a>, services: &[usize]) -> Option<(&'a ServiceId, Span)> {
+    let promises = services.iter().filter_map(|&number| {
+        let (id, service) = business.service(number);
+        Some((id, service.rto?))
+    });
+    promises.min_by_key(|(_, rto)| *rto)
+}
+
+/// Where a playbook names a service, as what it moves or restores; else its own name.
+fn place_of(playbook: &Playbook, id: &ServiceId) -> Place {
+    let restored = playbook.flat().flat_map(|step| &step.restores);
+    let named = playbook.services.iter().chain(restored).find(|service| service.value == *id);
+    named.map_or(playbook.id.at, |service| service.at)
 }
 
 /// When each step has ended at the latest, and for how long resolvers do not notice.
@@ -94,9 +124,14 @@ impl<'a> Chain<'a> {
         Span(self.ends[place].0.0.saturating_add(self.kept(place).0))
     }
 
-    fn too_long(&self, promise: &Promise<'_>, last: usize) -> Option<Finding> {
+    /// The step that keeps customers waiting longer.
+    fn later(&self, one: usize, other: usize) -> usize {
+        if self.arrival(other) > self.arrival(one) { other } else { one }
+    }
+
+    fn too_long(&self, id: &ServiceId, rto: Span, last: usize, at: Place) -> Option<Finding> {
         let total = Span(self.seen.0.saturating_add(self.arrival(last).0));
-        if total <= promise.rto {
+        if total <= rto {
             return None;
         }
         let kept = self.kept(last);
@@ -105,10 +140,10 @@ impl<'a> Chain<'a> {
         let message = format!(
             "by its timeouts {} is back within {total} (the loss is seen within {}, the steps take {}{resolvers}); \
              its objective is {}",
-            quoted(promise.service.as_str()),
+            quoted(id.as_str()),
             self.seen,
             self.ends[last].0,
-            promise.rto
+            rto
         );
         let mut path = Vec::new();
         let mut next = Some(last);
@@ -118,7 +153,7 @@ impl<'a> Chain<'a> {
         }
         path.reverse();
         Some(
-            Finding::new(code::CRITICAL_PATH, promise.at, message)
+            Finding::new(code::CRITICAL_PATH, at, message)
                 .path(path)
                 .help("shorten timeouts along the path, run steps side by side, or promise less"),
         )
@@ -126,40 +161,31 @@ impl<'a> Chain<'a> {
 }
 
 /// Reports services that may lose nothing, and are or need what is copied only afterwards.
-pub(super) fn data(fleet: &Fleet, findings: &mut Findings) {
-    let mut needed_by: BTreeMap<&ServiceId, Vec<&ServiceId>> = BTreeMap::new();
-    for (id, service) in &fleet.services {
-        service.needs.iter().for_each(|need| needed_by.entry(&need.value).or_default().push(id));
+pub(super) fn data(fleet: &Fleet, business: &Business<'_>, findings: &mut Findings) {
+    let nothing = Some(Span::default());
+    if !fleet.services.values().any(|service| service.rpo == nothing) {
+        return;
     }
-    // From what is copied afterwards to all that stand on it, nearest first: each with the next
-    // one on its way there.
-    let is_async = |id: &ServiceId| {
-        fleet.services.get(id).is_some_and(|service| service.replication == Some(Replication::Async))
-    };
-    let mut toward: BTreeMap<&ServiceId, Option<&ServiceId>> =
-        fleet.services.keys().filter(|id| is_async(id)).map(|id| (id, None)).collect();
-    let mut queue: VecDeque<&ServiceId> = toward.keys().copied().collect();
-    while let Some(id) = queue.pop_front() {
-        for above in needed_by.get(id).into_iter().flatten() {
-            if !toward.contains_key(above) {
-                toward.insert(above, Some(id));
-                queue.push_back(above);
-            }
-        }
-    }
-    for (id, service) in fleet.services.iter().filter(|(_, service)| service.rpo == Some(Span::default())) {
-        let Some(mut next) = toward.get(id).copied() else { continue };
+    let is_async =
+        |(_, service): &(_, &crate::fleet::Service)| service.replication == Some(Replication::Async);
+    let copied_later = fleet.services.iter().filter(is_async).filter_map(|(id, _)| business.number(id));
+    let toward = business.toward(copied_later);
+    for (id, service) in fleet.services.iter().filter(|(_, service)| service.rpo == nothing) {
+        let Some(number) = business.number(id) else { continue };
+        let Some(mut next) = toward[number] else { continue };
         let mut path = vec![id];
         while let Some(below) = next {
-            path.push(below);
-            next = toward.get(below).copied().flatten();
+            path.push(business.service(below).0);
+            next = toward[below].flatten();
         }
         let data = path[path.len() - 1];
         let message = match path.len() {
-            1 => format!(
-                "{} may lose nothing (`rpo: 0s`), and is replicated asynchronously",
-                quoted(id.as_str())
-            ),
+            1 => {
+                format!(
+                    "{} may lose nothing (`rpo: 0s`), and is replicated asynchronously",
+                    quoted(id.as_str())
+                )
+            }
             _ => format!(
                 "{} may lose nothing (`rpo: 0s`), and {}, on which it stands, is replicated asynchronously",
                 quoted(id.as_str()),

@@ -1,5 +1,6 @@
 //! The steps of one playbook: names, order, and what a promotion must have around it.
 
+use super::business::Business;
 use super::order::Way;
 use super::{effects, together, traffic};
 use crate::bind::Graph;
@@ -9,7 +10,7 @@ use crate::plan::{OnFailure, Unreachable};
 use crate::playbook::{Entry, Playbook, Step};
 use std::collections::BTreeSet;
 
-pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
+pub(super) fn lint(playbook: &Playbook, business: Option<&Business<'_>>, cut: bool, findings: &mut Findings) {
     let names = names(playbook, findings);
     let mut needs_known = true;
     for step in playbook.flat() {
@@ -23,7 +24,7 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
             }
         }
     }
-    lint_order(playbook, cut || !needs_known, findings);
+    order(playbook, business, cut || !needs_known, false, findings);
     together::needed(playbook, findings);
     for step in playbook.flat() {
         effects::retries(step, findings);
@@ -43,8 +44,28 @@ pub(super) fn lint(playbook: &Playbook, cut: bool, findings: &mut Findings) {
     }
 }
 
+/// The same for a playbook that was composed: what its parts showed already, each alone, is not
+/// said again.
+pub(super) fn composed(
+    playbook: &Playbook,
+    business: Option<&Business<'_>>,
+    cut: bool,
+    findings: &mut Findings,
+) {
+    let known: BTreeSet<_> = findings.iter().map(|finding| (finding.code.id, finding.at)).collect();
+    let mut found = Findings::default();
+    order(playbook, business, cut, true, &mut found);
+    findings.extend(found.into_iter().filter(|finding| !known.contains(&(finding.code.id, finding.at))));
+}
+
 /// What the order of the steps shows. Nothing more than cycles when part of it is not known.
-pub(super) fn lint_order(playbook: &Playbook, cut: bool, findings: &mut Findings) {
+fn order(
+    playbook: &Playbook,
+    business: Option<&Business<'_>>,
+    cut: bool,
+    composed: bool,
+    findings: &mut Findings,
+) {
     let flat: Vec<&Step> = playbook.flat().collect();
     let graph = Graph::of(playbook);
     let whole = playbook.broken.is_empty() && !cut;
@@ -65,11 +86,14 @@ pub(super) fn lint_order(playbook: &Playbook, cut: bool, findings: &mut Findings
         for way in &ways {
             fences(way, findings);
             effects::undone(way, findings);
-            traffic::too_early(way, findings);
+            traffic::too_early(way, business, composed, findings);
             together::leaned_on(way, findings);
             together::writes(way, findings);
         }
-        effects::too_late(&flat, &ways, findings);
+        // A part that can be taken back alone says so, wherever it is used.
+        if !composed {
+            effects::too_late(&flat, &ways, findings);
+        }
     }
 }
 

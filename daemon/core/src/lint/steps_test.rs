@@ -222,8 +222,14 @@ fn each_service_is_judged_by_when_it_is_back() {
     assert_eq!(of_fleet(&fleet, &steps(84)), [""; 0]);
     assert_eq!(of_fleet(&fleet, &steps(85)), ["SF062 1"], "where it says that it is back");
     assert_eq!(found_at_services(&steps(165)), ["SF062"], "the shop is back at the end");
-    let early = format!("{}{}", wait("shop", 10, ", restores: [shop]"), wait("rest", 4_000, ""));
+    let early = format!(
+        "{}{}",
+        wait("shop", 10, ", restores: [shop, shop-db, deploy-tool]"),
+        wait("rest", 4_000, "")
+    );
     assert_eq!(of_steps(&early), [""; 0]);
+    let early = early.replace(", shop-db", "");
+    assert_eq!(found_at_services(&early), ["SF062"], "what it needs is back at the end");
     let name = "  - {id: name, restores: [shop-db], dns.set: {record: shop-name, to: $to}}\n";
     let kept = fleet.replace("ttl: 30s", "ttl: 3m");
     assert_eq!(of_fleet(&kept, name), ["SF061 1"]);
@@ -250,4 +256,55 @@ fn what_may_lose_nothing_does_not_stand_on_what_is_copied_afterwards() {
     assert_eq!(findings(fleet("async", "rpo: 1s")), []);
     let own = fleet("async, objectives: {rpo: 0s}", "rpo: 1s");
     assert_eq!(findings(own), [("SF063", String::new())]);
+}
+
+/// The fleet may know which services customers are sent to, and what these need.
+#[test]
+fn customers_do_not_wait_for_a_database_that_they_do_not_need() {
+    let of = |resource: &str| {
+        FLEET.replace(
+            "deploy-tool: {tier: 0, kind: tooling,",
+            &format!("deploy-tool: {{tier: 0, kind: tooling, resource: {resource},"),
+        )
+    };
+    let early = format!("{}{FENCED}{PROMOTE}", NAME.replace("}}", "}, undo: none}"));
+    assert_eq!(of_fleet(&of("shop-name"), &early), [""; 0], "the name of a tool, which needs no database");
+    assert_eq!(of_fleet(&of("front"), &early), ["SF054 1"], "nobody knows whose name it is");
+    let needs = of("shop-name").replace("resource: shop-name,", "resource: shop-name, needs: [shop-db],");
+    assert_eq!(of_fleet(&needs, &early), ["SF054 1"]);
+}
+
+/// Parts are judged alone, and together for what only the whole shows.
+#[test]
+fn a_composed_playbook_is_judged_as_a_whole() {
+    let part = |name: &str, steps: &str| {
+        let text = format!(
+            "api: standfast/v1\nplaybook: {name}\ntitle: Part\nservices: [shop]\nmodes: [drill]\nsteps:\n{steps}"
+        );
+        SourceFile::new(format!("{name}.yaml"), text)
+    };
+    let fleet = FLEET.replace(
+        "deploy-tool: {tier: 0, kind: tooling,",
+        "deploy-tool: {tier: 0, kind: tooling, resource: [front, deploy-tool],",
+    );
+    let fleet = fleet.replace(
+        "    needs: [shop-db, deploy-tool]",
+        "    resource: shop-name\n    needs: [shop-db, deploy-tool]",
+    );
+    let run = |order: [&str; 2]| {
+        let step = |name: &str| format!("  - {{id: do-{name}, playbook.run: {{playbook: {name}}}}}\n");
+        let drain = "  - {id: drain, traffic.drain: {route: front, at: $from}, undo: {traffic.ready: {route: front, at: $from}}}\n";
+        let shift = "  - {id: shift, traffic.shift: {route: front, to: $to}}\n";
+        found(vec![
+            SourceFile::new("fleet.yaml", fleet.clone()),
+            SourceFile::new("shop.yaml", SHOP),
+            part("data", &format!("{FENCED}{PROMOTE}")),
+            part("names", &format!("{drain}{NAME}{shift}")),
+            part("whole", &order.map(step).concat()),
+        ])
+    };
+    // The undo of the drain comes behind the promotion of the other part, and the tool's route
+    // before it: both are as they should be. The shop's name is not.
+    assert_eq!(run(["data", "names"]), [""; 0]);
+    assert_eq!(run(["names", "data"]), ["SF052 names.yaml:8", "SF054 names.yaml:8", "SF052 names.yaml:9"]);
 }
