@@ -155,7 +155,7 @@ impl Plan {
     }
 
     /// Longest a step may take in one attempt: its act and its verification.
-    fn worst_ms(step: &Step) -> u64 {
+    pub(crate) fn worst_ms(step: &Step) -> u64 {
         step.timeout.as_ms().saturating_add(step.verify.as_ref().map_or(0, |verify| verify.within.as_ms()))
     }
 

@@ -92,6 +92,7 @@ enum Command {
     #[command(after_help = "\
 Examples:
   standfast plan shop --from a --mode emergency                 seen from every live member
+  standfast plan shop --from a --mode emergency -o mermaid      a drawing of its steps
   standfast plan shop --from a --mode emergency --exit-code     exit 4 when a step would do something
 
 Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
@@ -151,6 +152,17 @@ Nothing is overwritten. Keep ca.key away from the members: it is needed only to 
     Version,
 }
 
+impl Command {
+    /// Whether its answer is a plan, which can be drawn.
+    fn draws(&self) -> bool {
+        match self {
+            Self::Plan(_) => true,
+            Self::Run(run::args::RunCommand::Start(args)) => args.dry_run,
+            _ => false,
+        }
+    }
+}
+
 /// A page of a list.
 #[derive(Debug, Args)]
 pub struct PageArgs {
@@ -208,6 +220,9 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     output.format = global.output;
     if output.format == Format::Sarif && !matches!(command, Command::Lint(_)) {
         return Err(Failure::usage("only `lint` writes SARIF: -o table, json or yaml"));
+    }
+    if output.format == Format::Mermaid && !command.draws() {
+        return Err(output::undrawable());
     }
     let client = |default: u64| {
         let tls = Tls { ca: global.tls_ca, cert: global.tls_cert, key: global.tls_key };

@@ -1,5 +1,6 @@
 //! Plans: what a run would do, bound and looked at, with nothing changed anywhere.
 
+mod history;
 mod preview;
 
 use super::{Api, refuse, wire};

@@ -52,7 +52,7 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
             }
         }
         Format::Sarif => output.data(&findings.to_sarif(&sorted), |_, _| Ok(()))?,
-        Format::Json | Format::Yaml => {
+        Format::Json | Format::Yaml | Format::Mermaid => {
             let mut value = findings.to_json();
             if let Some(bundle) = &bundle {
                 value["bundle"] = json!(bundle.digest);

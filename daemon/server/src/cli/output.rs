@@ -22,6 +22,8 @@ pub enum Format {
     Yaml,
     /// SARIF 2.1.0, for code hosts and editors; only what `lint` finds.
     Sarif,
+    /// A plan as a Mermaid flowchart: `plan`, and dry runs.
+    Mermaid,
 }
 
 /// One of the two streams.
@@ -125,6 +127,7 @@ impl Output {
                 let value = serde_json::to_value(value).map_err(unwritable)?;
                 self.out.write(&to_yaml(&value))
             }
+            Format::Mermaid => Err(undrawable()),
         }
     }
 
@@ -144,6 +147,7 @@ impl Output {
                 let value = serde_json::to_value(value).map_err(unwritable)?;
                 self.out.write(&format!("---\n{}", to_yaml(&value)))
             }
+            Format::Mermaid => Err(undrawable()),
         }
     }
 }
@@ -151,6 +155,11 @@ impl Output {
 fn unwritable(error: serde_json::Error) -> Failure {
     Failure::new(Exit::Failed, format!("a member answered what has no JSON form: {error}"))
         .hint("is this program older or newer than that member? standfast version")
+}
+
+/// Says of what there are drawings.
+pub(super) fn undrawable() -> Failure {
+    Failure::usage("only a plan can be drawn: `-o mermaid` is for `plan` and `run start --dry-run`")
 }
 
 /// How a cell is meant.

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
 use standfast_proto::v1::plans_client::PlansClient;
-use standfast_proto::v1::{CreatePlanRequest, Mode};
+use standfast_proto::v1::{CreatePlanRequest, Mode, Plan};
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Format, Output};
 
+mod draw;
 mod show;
-
-pub use show::show;
 
 /// What binds a playbook.
 #[derive(Debug, Args)]
@@ -99,10 +98,18 @@ pub async fn run(args: PlanArgs, client: &mut Client, output: &mut Output) -> Re
     let plan = client
         .call(request, |channel, request| async move { PlansClient::new(channel).create_plan(request).await })
         .await?;
-    output.data(&plan, show)?;
+    write(&plan, output)?;
     Ok(match (plan.would_be_refused, args.exit_code && plan.changes_pending) {
         (true, _) => Exit::Found,
         (false, true) => Exit::Pending,
         (false, false) => Exit::Done,
     })
+}
+
+/// Writes a plan as it is wanted: for people, as data, or drawn.
+pub fn write(plan: &Plan, output: &mut Output) -> Result<(), Failure> {
+    if output.format == Format::Mermaid {
+        return output.out.write(&draw::draw(plan));
+    }
+    output.data(plan, show::show)
 }

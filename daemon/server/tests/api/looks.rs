@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use standfast::cli::exit::Exit;
 use standfast::condition::Env;
 use standfast::secrets::Secrets;
 use standfast::store::{Range, Store};
@@ -10,6 +11,7 @@ use standfast_proto::v1::*;
 use tokio::net::TcpListener;
 
 use super::fixture::*;
+use crate::console::standfast;
 
 const STEPS: &str = "steps:
   - id: there
@@ -133,4 +135,70 @@ async fn gone(store: &Arc<dyn Store>, prefix: &str) {
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("it hangs on a lease that was given back");
+}
+
+/// Situation: a run of the playbook has ended well; then a plan is made, drawn, insisted upon, and
+/// the bundle changes under it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_predicted_drawn_and_refused_once_it_is_stale() {
+    let (_store, mut member, tool) = led().await;
+    let servers = [member.address];
+    let words = "plan waits --from a --to b --mode drill";
+    let before = standfast(&servers, &format!("{words} -o json")).await;
+    let before: Plan = serde_json::from_str(&before.out).unwrap();
+    let predicted = before.prediction.unwrap();
+    assert_eq!(
+        (predicted.runs, predicted.p50, predicted.unseen.as_slice()),
+        (0, None, &["tool".to_owned()][..])
+    );
+    assert_eq!(predicted.bound.unwrap().seconds, 20, "a drill does not wait for a loss to be seen");
+
+    let run = start(&member, drill("waits", "r1")).await;
+    until(&member, &run.id, |run| run.state() == RunState::Succeeded).await;
+    let plan = standfast(&servers, &format!("{words} -o json --exit-code")).await;
+    assert_eq!(plan.exit(), Exit::Done, "there is nothing to do: {plan:?}");
+    let plan: Plan = serde_json::from_str(&plan.out).unwrap();
+    assert_eq!(plan.digest, before.digest);
+    let predicted = plan.prediction.as_ref().unwrap();
+    // It was so already: then it is not seen how long it takes.
+    assert_eq!((predicted.runs, predicted.p50.is_none()), (1, true), "{predicted:?}");
+
+    let dry = "run start waits --from a --to b --mode drill --dry-run";
+    let dry_run: Plan =
+        serde_json::from_str(&standfast(&servers, &format!("{dry} -o json")).await.out).unwrap();
+    let same = |plan: &Plan| {
+        (plan.steps.clone(), plan.troubles.clone(), plan.guards.clone(), plan.prediction.clone())
+    };
+    let shape = |plan: &Plan| {
+        let (steps, troubles, guards, prediction) = same(plan);
+        let sights: Vec<_> =
+            steps.iter().map(|step| (step.id.clone(), step.preview(), step.seen.len())).collect();
+        let guards: Vec<_> = guards.iter().map(|guard| (guard.id.clone(), guard.outcome())).collect();
+        (sights, troubles, guards, prediction)
+    };
+    assert_eq!(shape(&dry_run), shape(&plan), "a dry run is the same look");
+    for words in [words, dry] {
+        let drawn = standfast(&servers, &format!("{words} -o mermaid")).await;
+        assert_eq!(drawn.exit(), Exit::Done, "{drawn:?}");
+        assert!(drawn.out.contains("flowchart TD\n    s0[\"1 tool<br/>wait.until"), "{}", drawn.out);
+        assert!(drawn.out.contains("class s0 done"), "{}", drawn.out);
+    }
+    assert_eq!(standfast(&servers, "status -o mermaid").await.exit(), Exit::Usage);
+
+    // Held down after the run, a person may still start another; but not of an older plan.
+    let insist =
+        format!("run start waits --from a --to b --mode drill --reason again --plan {}", plan.digest);
+    let port = tool.local_addr().unwrap().port();
+    let mut files = files(port);
+    files[2].1 = files[2].1.replace("timeout: 20s", "timeout: 21s");
+    let request = ApplyBundleRequest {
+        files: bundle_files(&files),
+        request_id: "apply-2".into(),
+        ..ApplyBundleRequest::default()
+    };
+    let mut client = bundles_client::BundlesClient::new(member.channel().await);
+    let digest = client.apply_bundle(request).await.unwrap().into_inner().digest;
+    member.knows(&digest).await;
+    let refused = standfast(&servers, &insist).await;
+    assert_eq!(refused.exit(), Exit::Stale, "{refused:?}");
 }

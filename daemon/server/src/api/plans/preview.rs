@@ -4,6 +4,7 @@ mod guards;
 
 use super::super::state::State;
 use super::super::{Api, wire};
+use super::history::history;
 use super::{overrides, plan as bound, warnings};
 use crate::look::Looker;
 use guards::guards;
@@ -14,6 +15,7 @@ use standfast_core::ids::Identity;
 use standfast_core::lag::Lag;
 use standfast_core::look::{DataSet, Found, Kind, Part, Seen, Severity, Vantage, join};
 use standfast_core::plan::{Plan, Require};
+use standfast_core::predict::{Prediction, predict};
 use standfast_proto::v1::{self, ConditionOutcome, GuardOutcome, Preview, RequireSight, StepSight};
 use tonic::Status;
 
@@ -29,10 +31,11 @@ impl Api {
         let waived = overrides(&plan, waived)?;
         let bundle = self.bundle()?;
         let looker = self.looker();
-        let (looked, state, findings) = tokio::join!(
+        let (looked, state, findings, history) = tokio::join!(
             looker.look(&bundle, &plan),
             State::read(self.store(), None),
-            warnings(bundle.clone())
+            warnings(bundle.clone()),
+            history(self.store(), &plan.request.playbook),
         );
         let rules = bundle.rules();
         // A waiver counts here as it will when the leader judges it.
@@ -46,7 +49,10 @@ impl Api {
             plan.require.iter().filter(|require| may(require)).map(|r| r.check.to_string()).collect();
         seen.troubles
             .retain(|found| found.trouble.kind != Kind::Requirement || !taken.contains(&found.trouble.about));
+        let prediction = predict(&plan, &history, &bundle.fleet.timing);
+        seen.troubles.extend(prediction.trouble(plan.request.playbook.as_str()));
         let mut shown = bound(&plan);
+        shown.prediction = Some(predicted(&prediction));
         show(&mut shown, &plan, &seen);
         shown.guards = guards(&plan, &seen, state.as_ref().ok(), &waived);
         let unmet = plan
@@ -139,6 +145,20 @@ pub(in crate::api) fn trouble(found: &Found) -> v1::Trouble {
         step: trouble.step.as_ref().map(ToString::to_string).unwrap_or_default(),
         message: trouble.words.clone(),
         members: found.by.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn predicted(prediction: &Prediction) -> v1::Prediction {
+    let spread = prediction.spread.as_ref();
+    v1::Prediction {
+        detection: wire::span(prediction.detection),
+        bound: wire::span(prediction.bound),
+        objective: prediction.objective.and_then(wire::span),
+        runs: wire::count(prediction.runs),
+        unseen: prediction.unseen.iter().map(ToString::to_string).collect(),
+        p50: spread.and_then(|spread| wire::span(spread.p50)),
+        p95: spread.and_then(|spread| wire::span(spread.p95)),
+        probability: spread.and_then(|spread| spread.meets),
     }
 }
 

@@ -1,7 +1,8 @@
 //! A plan for people.
 
 use standfast_proto::v1::{
-    ConditionOutcome, DataSet, GuardOutcome, OnFailure, Plan, PlanStep, Preview, Severity, VantagePart,
+    ConditionOutcome, DataSet, GuardOutcome, OnFailure, Plan, PlanStep, Prediction, Preview, Severity,
+    VantagePart,
 };
 
 use super::super::exit::Failure;
@@ -10,7 +11,7 @@ use super::super::output::{Rows, Stream, Tone, plain};
 use super::super::site::guard_row;
 
 /// A plan for people.
-pub fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
+pub(super) fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
     out.line(format!(
         "{} from {} to {} ({}){}",
         plan.playbook,
@@ -26,6 +27,9 @@ pub fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
     if let Some(path) = &plan.critical_path {
         let bound = human::wire_duration(path.duration.as_ref());
         out.line(format!("\nlongest path, at most {bound}: {}", path.steps.join(" -> ")))?;
+    }
+    if let Some(prediction) = &plan.prediction {
+        out.line(predicted(prediction))?;
     }
     plan.data.iter().try_for_each(|set| out.line(data(set)))?;
     if !plan.guards.is_empty() {
@@ -60,6 +64,34 @@ fn vantage_points(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
         })
         .collect();
     out.line(format!("seen from {} at {}", names.join(", "), human::date(plan.inspected_at.as_ref())))
+}
+
+/// `predicted time: half within 40s, 95 of 100 within 1m; at most 10m was promised (kept by 100 %)`.
+fn predicted(prediction: &Prediction) -> String {
+    let time = |span| human::wire_duration(span);
+    let seen = time(prediction.detection.as_ref());
+    let promised = match &prediction.objective {
+        Some(objective) => format!("; at most {} was promised", time(Some(objective))),
+        None => String::new(),
+    };
+    let bound = format!("at most {}, {seen} of it to see the loss", time(prediction.bound.as_ref()));
+    if prediction.p50.is_none() {
+        return format!("predicted time: {bound}{promised}; no run shows how long it takes");
+    }
+    let kept = match prediction.probability {
+        Some(share) => format!(" (kept by {:.1} %)", share * 100.0),
+        None => String::new(),
+    };
+    let unseen = match prediction.unseen.as_slice() {
+        [] => String::new(),
+        steps => format!("; with their timeouts: {}", steps.join(", ")),
+    };
+    format!(
+        "predicted time: half within {}, 95 of 100 within {} (of {} runs{unseen}); {bound}{promised}{kept}",
+        time(prediction.p50.as_ref()),
+        time(prediction.p95.as_ref()),
+        prediction.runs
+    )
 }
 
 /// `orders in b is 1.2s behind: that much would be lost`.

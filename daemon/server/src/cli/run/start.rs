@@ -37,7 +37,7 @@ pub(super) async fn run(args: StartArgs, client: &mut Client, output: &mut Outpu
         .map_err(|failure| if args.dry_run { failure } else { uncertain(failure, &request_id) })?;
     if args.dry_run {
         let plan = made.plan.unwrap_or_default();
-        output.data(&plan, plan::show)?;
+        plan::write(&plan, output)?;
         return Ok(if plan.would_be_refused { Exit::Found } else { Exit::Done });
     }
     started(made, args.watch, client, output).await
