@@ -113,7 +113,7 @@ fn digest(files: &[SourceFile]) -> Digest {
     Digest::of(named.iter().flat_map(|(name, text)| [name.as_bytes(), text.as_bytes()]))
 }
 
-fn decode(files: &[SourceFile], findings: &mut Findings) -> Documents {
+pub(crate) fn decode(files: &[SourceFile], findings: &mut Findings) -> Documents {
     let mut documents = Documents { list: Vec::new(), cut: false, waivers: Vec::new() };
     for (index, file) in files.iter().enumerate() {
         let tree = yaml::parse(index, file, findings);

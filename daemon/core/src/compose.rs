@@ -41,6 +41,12 @@ pub(crate) fn all<'a>(
     composed
 }
 
+/// The names of the playbooks that others run.
+pub(crate) fn inner<'a>(playbooks: &Playbooks<'a>) -> BTreeSet<&'a str> {
+    let runs = playbooks.values().flat_map(|playbook| playbook.flat()).filter(|step| runs(step));
+    runs.filter_map(|step| step.call.args.text("playbook")).collect()
+}
+
 /// Whether a step names a playbook.
 pub(crate) fn runs(step: &Step) -> bool {
     step.call.spec.is(RUN)

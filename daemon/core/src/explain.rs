@@ -2,15 +2,17 @@
 //!
 //! A test lints every example: the wrong one has the finding, the right one has not.
 
+mod control;
 mod pages;
 mod safety;
+mod site_loss;
 
 use crate::finding::code::{self, Code};
 use crate::finding::{Finding, quoted};
 use std::fmt;
 
 /// By range of ids.
-const PAGES: &[&[Page]] = &[pages::PAGES, safety::PAGES];
+const PAGES: &[&[Page]] = &[pages::PAGES, safety::PAGES, site_loss::PAGES, control::PAGES];
 
 /// What is said about a finding.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,9 @@ pub struct Page {
     pub right: Example,
 }
 
+/// What stands between the keys of a fleet and those of a playbook.
+pub const PLAYBOOK_KEYS: &str = "# and in the playbook:\n";
+
 /// Part of a file, or a command.
 #[derive(Clone, Copy, Debug)]
 pub enum Example {
@@ -32,6 +37,8 @@ pub enum Example {
     Fleet(&'static str),
     /// Keys of a playbook.
     Playbook(&'static str),
+    /// Keys of a fleet, a line [`PLAYBOOK_KEYS`], and keys of a playbook.
+    Both(&'static str),
     /// A whole file beside a fleet and its playbooks.
     File(&'static str),
     /// A command.
@@ -57,7 +64,8 @@ impl Example {
     /// As it is written.
     pub fn text(&self) -> &'static str {
         match self {
-            Self::Fleet(text) | Self::Playbook(text) | Self::File(text) | Self::Command(text) => text,
+            Self::Fleet(text) | Self::Playbook(text) | Self::Both(text) => text,
+            Self::File(text) | Self::Command(text) => text,
         }
     }
 
@@ -65,6 +73,7 @@ impl Example {
         match self {
             Self::Fleet(_) => " (in a fleet)",
             Self::Playbook(_) => " (in a playbook)",
+            Self::Both(_) => " (in a fleet, and in a playbook)",
             Self::File(_) => " (a file)",
             Self::Command(_) => "",
         }
@@ -128,6 +137,11 @@ mod tests {
         match example {
             Example::Fleet(text) => files[0].text = merged(FLEET, text),
             Example::Playbook(text) => files[1].text = merged(SHOP, text),
+            Example::Both(text) => {
+                let (fleet, playbook) = text.split_once(PLAYBOOK_KEYS).unwrap();
+                files[0].text = merged(FLEET, fleet);
+                files[1].text = merged(SHOP, playbook);
+            }
             Example::File(text) => files.push(file("third.yaml", text)),
             Example::Command(_) => {}
         }

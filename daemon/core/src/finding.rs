@@ -12,6 +12,9 @@ use std::cmp::Ordering;
 /// At most this many findings are shown; the rest are counted.
 pub const MAX_SHOWN: usize = 500;
 
+/// At most this many names of a path are shown.
+const MAX_PATH: usize = 40;
+
 /// At most this many are collected before they are sorted.
 const MAX_KEPT: usize = 20_000;
 
@@ -36,6 +39,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// The chain of names that leads to it, if it has one: a cycle, a dependency.
     pub path: Vec<String>,
+    /// What the last of them is, in a few words.
+    pub path_ends: Option<&'static str>,
 }
 
 impl Finding {
@@ -51,6 +56,7 @@ impl Finding {
             label: None,
             help: None,
             path: Vec::new(),
+            path_ends: None,
         }
     }
 
@@ -100,9 +106,14 @@ impl Finding {
         }
     }
 
-    /// The chain of names that leads to it.
+    /// The chain of names that leads to it; of a long one the middle is counted, not shown.
     pub fn path(mut self, path: impl IntoIterator<Item = String>) -> Self {
         self.path = path.into_iter().map(|name| printable(&name)).collect();
+        let more = self.path.len().saturating_sub(MAX_PATH);
+        if more > 0 {
+            let middle = MAX_PATH / 2..MAX_PATH / 2 + more + 1;
+            self.path.splice(middle, [format!("… {} more …", more + 1)]);
+        }
         self
     }
 
@@ -120,6 +131,11 @@ impl Finding {
             .cmp(&key(other))
             .then_with(|| self.file.cmp(&other.file))
             .then_with(|| self.message.cmp(&other.message))
+    }
+
+    /// As [`Finding::path`], to a site that is presumed lost.
+    pub fn path_to_lost(self, path: impl IntoIterator<Item = String>) -> Self {
+        Self { path_ends: Some("the site presumed lost"), ..self.path(path) }
     }
 
     /// Whether nothing may be done with these files.
@@ -221,6 +237,11 @@ impl Findings {
     /// Whether nothing was found but what is waived.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether at least one of this group is an error.
+    pub fn has_errors_in(&self, group: code::Group) -> bool {
+        self.list.iter().any(|finding| finding.is_error() && finding.code.group == group)
     }
 
     /// Whether at least one is an error.

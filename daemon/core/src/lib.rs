@@ -28,6 +28,7 @@ pub mod mermaid;
 pub mod plan;
 pub mod playbook;
 pub mod predict;
+pub mod proof;
 pub mod reference;
 pub mod report;
 pub mod rules;

@@ -1,6 +1,6 @@
 //! Static proof: what decoding cannot see because it needs all files.
 
-mod bindings;
+pub(crate) mod bindings;
 mod business;
 mod effects;
 mod fleet;
@@ -15,15 +15,17 @@ mod traffic;
 use crate::bundle::{Document, Documents};
 use crate::compose;
 use crate::date::Date;
+use crate::finding::code::Group;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
 use crate::playbook::Playbook;
+use crate::proof;
 use business::Business;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Adds what is wrong with all files together. Without `today` nothing is too old.
-pub(crate) fn lint(documents: &Documents, _today: Option<Date>, findings: &mut Findings) {
+pub(crate) fn lint(documents: &Documents, today: Option<Date>, findings: &mut Findings) {
     let playbooks = playbooks(documents, findings);
     let fleet = the_fleet(documents, findings);
     let business = fleet.map(Business::of);
@@ -38,11 +40,16 @@ pub(crate) fn lint(documents: &Documents, _today: Option<Date>, findings: &mut F
     fleet::lint(fleet, &playbooks, findings);
     objectives::data(fleet, &business, findings);
     if !documents.cut {
+        let whole = composed.iter().map(|(name, playbook)| (*name, &**playbook)).collect();
         references::lint(documents, fleet, &playbooks, findings);
         playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));
         if fleet.sites.len() <= fleet::MAX_SITES {
-            let whole = composed.iter().map(|(name, playbook)| (*name, &**playbook)).collect();
             bindings::lint(fleet, &business, &whole, findings);
+        }
+        // Of what contradicts itself nothing more can be proven.
+        match findings.has_errors_in(Group::Structure) {
+            true => proof::cycles(fleet, findings),
+            false => proof::prove(fleet, &whole, &compose::inner(&playbooks), today, findings),
         }
     }
 }

@@ -96,7 +96,8 @@ fn render(renderer: &Renderer, finding: &Finding, waived: Option<&str>, files: &
         group = group.element(origin);
     }
     if !finding.path.is_empty() {
-        group = group.element(Level::NOTE.message(finding.path.join(" -> ")));
+        let ends = finding.path_ends.map(|ends| format!(" ({ends})")).unwrap_or_default();
+        group = group.element(Level::NOTE.message(finding.path.join(" -> ") + &ends));
     }
     if let Some(terms) = waived {
         group = group.element(Level::NOTE.message(terms));

@@ -16,7 +16,7 @@ const MAX_BOUND: usize = 500_000;
 
 /// From, and to.
 type Way<'a> = (&'a SiteId, &'a SiteId);
-type Ways<'a> = BTreeSet<Way<'a>>;
+pub(crate) type Ways<'a> = BTreeSet<Way<'a>>;
 
 pub(super) fn lint(
     fleet: &Fleet,
@@ -102,7 +102,7 @@ fn no_way_back((from, to): &Way<'_>, why: &Finding) -> Finding {
 }
 
 /// The ways that `on_loss` names, else those between placements of its services.
-fn pairs<'a>(fleet: &'a Fleet, playbook: &Playbook) -> Ways<'a> {
+pub(crate) fn pairs<'a>(fleet: &'a Fleet, playbook: &Playbook) -> Ways<'a> {
     let known = |site: &SiteId| fleet.sites.contains_key(site);
     let automatic: BTreeSet<_> = fleet
         .on_loss

@@ -5,8 +5,7 @@ use crate::check::RecordType;
 use crate::decode::Call;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::{Body, Dns, Fleet, OnLoss, Service};
-use crate::graph;
-use crate::ids::{ServiceId, SiteId};
+use crate::ids::SiteId;
 use crate::plan::Mode;
 use crate::playbook::Playbook;
 use crate::rules::{Automation, Role};
@@ -119,19 +118,6 @@ fn services(fleet: &Fleet, findings: &mut Findings) {
                 findings.push(Finding::new(code::UNKNOWN_RESOURCE, at, message).did_you_mean(name, known));
             }
         }
-    }
-    let ids: Vec<&ServiceId> = fleet.services.keys().collect();
-    let places: BTreeMap<&ServiceId, usize> =
-        ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-    let needs: Vec<BTreeSet<usize>> = fleet
-        .services
-        .values()
-        .map(|service| service.needs.iter().filter_map(|need| places.get(&need.value).copied()).collect())
-        .collect();
-    if let Err(cycle) = graph::sorted(&needs) {
-        let at = cycle.first().and_then(|&place| fleet.services.get(ids[place])).map(|service| service.at);
-        let path = cycle.into_iter().map(|place| ids[place].to_string());
-        findings.push(Finding::new(code::CYCLE, at, "these services need each other").path(path));
     }
 }
 
