@@ -117,6 +117,11 @@ impl Finding {
         self
     }
 
+    /// As [`Finding::path`], to a site that is presumed lost.
+    pub fn path_to_lost(self, path: impl IntoIterator<Item = String>) -> Self {
+        Self { path_ends: Some("the site presumed lost"), ..self.path(path) }
+    }
+
     fn name_file(&mut self, files: &[SourceFile]) {
         if let Some(at) = self.at
             && let Some(file) = files.get(at.file as usize)
@@ -131,11 +136,6 @@ impl Finding {
             .cmp(&key(other))
             .then_with(|| self.file.cmp(&other.file))
             .then_with(|| self.message.cmp(&other.message))
-    }
-
-    /// As [`Finding::path`], to a site that is presumed lost.
-    pub fn path_to_lost(self, path: impl IntoIterator<Item = String>) -> Self {
-        Self { path_ends: Some("the site presumed lost"), ..self.path(path) }
     }
 
     /// Whether nothing may be done with these files.

@@ -19,8 +19,12 @@ fn of_fleet(fleet: &str, steps: &str) -> Vec<String> {
         Some((id, line)) => format!("{id} {}", line.parse::<usize>().unwrap().saturating_sub(above)),
         None => id,
     };
-    // What dies with a lost site is proven, and tested, elsewhere.
-    found(files).into_iter().filter(|id| id.as_str() < "SF100").map(relative).collect()
+    judged(files).into_iter().map(relative).collect()
+}
+
+/// What dies with a lost site, and what comes back too early, is proven and tested elsewhere.
+fn judged(files: Vec<SourceFile>) -> Vec<String> {
+    found(files).into_iter().filter(|id| id.as_str() < "SF100").collect()
 }
 
 const FENCED: &str = "  - {id: fenced, fence.prove: {site: $from, any_of: [site_lease_expired]}}\n";
@@ -296,7 +300,7 @@ fn a_composed_playbook_is_judged_as_a_whole() {
         let step = |name: &str| format!("  - {{id: do-{name}, playbook.run: {{playbook: {name}}}}}\n");
         let drain = "  - {id: drain, traffic.drain: {route: front, at: $from}, undo: {traffic.ready: {route: front, at: $from}}}\n";
         let shift = "  - {id: shift, traffic.shift: {route: front, to: $to}}\n";
-        found(vec![
+        judged(vec![
             SourceFile::new("fleet.yaml", fleet.clone()),
             SourceFile::new("shop.yaml", SHOP),
             part("data", &format!("{FENCED}{PROMOTE}")),
