@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,6 +53,8 @@ struct Shared {
     /// `None` while closed, or after a fault of the disk until it is opened again.
     db: RwLock<Option<Database>>,
     finished: AtomicBool,
+    /// Why the last commit failed; none when it did not.
+    failing: Mutex<Option<StoreError>>,
     /// The last committed revision; wakes the watches.
     revision: watch::Sender<Revision>,
 }
@@ -100,6 +102,7 @@ impl EmbeddedStore {
             max_bytes,
             db: RwLock::new(None),
             finished: AtomicBool::new(false),
+            failing: Mutex::new(None),
             revision: watch::Sender::new(0),
         });
         let opening = Arc::clone(&shared);
@@ -241,6 +244,11 @@ impl Shared {
         self.revision.send_modify(|_| ());
     }
 
+    fn failing(&self) -> MutexGuard<'_, Option<StoreError>> {
+        // Replaced as a whole, too.
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn closed(&self) -> StoreError {
         StoreError::Unavailable { at: self.at.clone(), why: "the store was closed".into() }
     }
@@ -250,10 +258,12 @@ impl Shared {
             let snapshot = Snapshot::open(db)?;
             Ok((snapshot.revision, snapshot.bytes()?))
         })?;
-        let full = held >= self.max_bytes;
+        // A store that only reads is what etcd is without a leader.
+        let failing = self.failing().clone();
+        let full = held >= self.max_bytes || matches!(failing, Some(StoreError::NoSpace { .. }));
         Ok(EndpointStatus {
             member: 1,
-            leader: Some(1),
+            leader: failing.is_none().then_some(1),
             revision,
             db_bytes: self.place.bytes().max(held),
             version: "embedded".into(),

@@ -8,11 +8,11 @@ use super::{LeaseId, Revision};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No endpoint could be asked, or the one asked refused before doing anything.
-    #[error("store unavailable: {why} ({at}); a quorum of etcd members must be reachable")]
+    #[error("store unavailable: {why} ({at})")]
     Unavailable {
         /// The endpoint or endpoints.
         at: String,
-        /// What each said.
+        /// What each said, and what must be done.
         why: String,
     },
     /// The request was sent and no answer came: it may have been applied, or be applied
@@ -37,11 +37,11 @@ pub enum StoreError {
         limit: usize,
     },
     /// The store has no room left. Nothing was written.
-    #[error("the store at {at} is out of space: {why}; free space or raise its quota, then clear the alarm")]
+    #[error("the store at {at} is out of space: {why}")]
     NoSpace {
         /// The endpoint or file.
         at: String,
-        /// What it said.
+        /// What it said, and what makes room there.
         why: String,
     },
     /// The revision asked for is no longer kept: list again, and go on from there.

@@ -31,6 +31,9 @@ pub(super) struct Writing<'t> {
     /// Where this is, for messages.
     at: &'t str,
     max_bytes: u64,
+    /// The last commit failed: a transaction that could write is committed even if it changes
+    /// nothing, so that whoever asks whether writes work is told what the disk says.
+    pub(super) prove: bool,
     pub(super) revision: Revision,
     compacted: Revision,
     next_lease: u64,
@@ -52,6 +55,7 @@ impl<'t> Writing<'t> {
             lease_keys: txn.open_table(LEASE_KEYS)?,
             at,
             max_bytes,
+            prove: false,
             revision: number(&meta, META_REVISION)?.max(FIRST_REVISION),
             compacted: number(&meta, META_COMPACTED)?,
             next_lease: number(&meta, META_NEXT_LEASE)?,
@@ -91,6 +95,11 @@ impl<'t> Writing<'t> {
         }
         let ops = if succeeded { &txn.then } else { &txn.or_else };
         self.check_branch(ops)?;
+        let puts = txn.then.iter().chain(&txn.or_else).any(|op| matches!(op, Op::Put { .. }));
+        if puts {
+            self.check_room()?;
+        }
+        self.dirty |= self.prove && puts;
 
         self.position = 0;
         let mut results = Vec::with_capacity(ops.len());
@@ -210,22 +219,25 @@ impl<'t> Writing<'t> {
     }
 
     fn check_branch(&self, ops: &[Op]) -> Result<(), Fault> {
-        let mut puts = false;
         for op in ops {
-            if let Op::Put { lease, .. } = op {
-                puts = true;
-                if let Some(lease) = lease {
-                    self.ttl(*lease)?;
-                }
-            }
-            if let Op::Range(range) = op {
-                self.check_past(range)?;
+            match op {
+                Op::Put { lease: Some(lease), .. } => drop(self.ttl(*lease)?),
+                Op::Range(range) => self.check_past(range)?,
+                _ => {}
             }
         }
-        if puts && self.bytes >= self.max_bytes {
+        Ok(())
+    }
+
+    /// Asked of both branches, as etcd does.
+    fn check_room(&self) -> Result<(), Fault> {
+        if self.bytes >= self.max_bytes {
             return Err(Fault::Refused(StoreError::NoSpace {
                 at: self.at.to_owned(),
-                why: format!("it holds {} bytes, {} are allowed", self.bytes, self.max_bytes),
+                why: format!(
+                    "it holds {} bytes, {} are allowed; forgetting old history makes room",
+                    self.bytes, self.max_bytes
+                ),
             }));
         }
         Ok(())

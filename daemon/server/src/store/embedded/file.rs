@@ -87,7 +87,10 @@ impl Place {
             },
             redb::Error::Io(error) => match error.kind() {
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                    StoreError::NoSpace { at, why: error.to_string() }
+                    StoreError::NoSpace {
+                        at,
+                        why: format!("{error}; free space on its disk, and it goes on by itself"),
+                    }
                 }
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     StoreError::Denied { at, why: error.to_string() }

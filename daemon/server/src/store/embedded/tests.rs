@@ -20,6 +20,11 @@ async fn on(disk: &Disk) -> Result<EmbeddedStore, StoreError> {
     EmbeddedStore::open_place(Place::Disk(disk.clone()), DEFAULT_MAX_BYTES).await
 }
 
+/// Has a write in the branch that is not taken: what etcd answers only while it takes writes.
+fn probe() -> Txn {
+    Txn::new().when(Compare::created("none", u64::MAX)).then(Op::put("never", "written"))
+}
+
 async fn contents(store: &EmbeddedStore) -> BTreeMap<String, Vec<u8>> {
     let all = range_all(store, "").await.expect("a read");
     all.kvs.into_iter().map(|kv| (kv.key, kv.value)).collect()
@@ -186,6 +191,34 @@ async fn a_full_disk_loses_nothing() {
     assert_eq!(contents(&on(&disk).await.expect("the store again")).await, kept);
 }
 
+/// Situation: the disk is full, and nothing can be written. Danger: what only asks whether writes
+/// work is answered from what can be read, so the store is called well. Expectation: it is told
+/// what the disk says, until the disk has room.
+#[tokio::test]
+async fn a_full_disk_is_told_to_who_only_asks() {
+    let disk = Disk::default();
+    let store = on(&disk).await.expect("a store");
+    let leads = async || store.health().await.has_leader();
+    let before = store.txn(probe()).await.expect("an answer");
+    assert!(!before.succeeded && leads().await);
+    disk.room_for(Some(0));
+    let refused = put(&store, "k", b"").await;
+    assert!(matches!(refused, Err(StoreError::NoSpace { .. })), "{refused:?}");
+    for _ in 0..3 {
+        let probed = store.txn(probe()).await;
+        assert!(matches!(probed, Err(StoreError::NoSpace { .. })), "{probed:?}");
+        assert!(!leads().await, "clients are told to go elsewhere");
+    }
+    assert_eq!(store.health().await.endpoints.remove(0).status.expect("it reads").alarms, ["NOSPACE"]);
+    assert_eq!(contents(&store).await, BTreeMap::new(), "reads go on");
+
+    disk.room_for(None);
+    let after = store.txn(probe()).await.expect("there is room again");
+    assert_eq!((after.succeeded, after.revision), (false, before.revision));
+    assert!(leads().await);
+    assert!(store.health().await.endpoints.remove(0).status.expect("a status").alarms.is_empty());
+}
+
 /// Situation: the disk breaks at any point of a commit. Expectation: as above; an outcome
 /// that nobody can know is called ambiguous, and nothing else is.
 #[tokio::test]
@@ -229,6 +262,8 @@ async fn the_quota_is_kept_and_compaction_helps() {
     assert!(matches!(error, StoreError::NoSpace { .. }), "{error:?}");
     let status = store.health().await.endpoints.remove(0).status.expect("a status");
     assert_eq!(status.alarms, ["NOSPACE"]);
+    let probed = store.txn(probe()).await;
+    assert!(matches!(probed, Err(StoreError::NoSpace { .. })), "{probed:?}");
     let guarded = Txn::new().when(Compare::absent("none")).then(Op::delete("none"));
     store.txn(guarded).await.expect("what writes nothing goes on");
     store.compact(status.revision).await.expect("a compaction");

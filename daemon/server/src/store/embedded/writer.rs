@@ -119,6 +119,7 @@ fn take_close(jobs: &mut Vec<Job>) -> Option<Reply<()>> {
 fn execute(shared: &Shared, jobs: Vec<Job>, due: Vec<LeaseId>) -> Option<Outcome> {
     if let Err(error) = shared.reopen() {
         refuse(jobs, &error);
+        *shared.failing() = Some(error);
         return None;
     }
     let mut outcome = Outcome::default();
@@ -129,6 +130,9 @@ fn execute(shared: &Shared, jobs: Vec<Job>, due: Vec<LeaseId>) -> Option<Outcome
             settle(shared, outcome.commit, error)
         }
     };
+    if failure.is_some() || outcome.commit.is_some() {
+        shared.failing().clone_from(&failure);
+    }
     for answer in std::mem::take(&mut outcome.answers) {
         answer(failure.as_ref());
     }
@@ -196,6 +200,7 @@ fn prepare(
 ) -> std::result::Result<(WriteTransaction, Option<u64>), Fault> {
     let txn = db.begin_write()?;
     let mut writing = Writing::open(&txn, &shared.at, shared.max_bytes)?;
+    writing.prove = shared.failing().is_some();
     for lease in due {
         writing.drop_lease(lease)?;
         outcome.dropped.push(lease);

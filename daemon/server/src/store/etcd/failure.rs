@@ -72,6 +72,7 @@ impl Failure {
             return Self::Final(StoreError::LeaseExpired(LeaseId(0)));
         }
         if says("database space exceeded") {
+            let why = format!("{why}; free space or raise its quota, then clear the alarm");
             return Self::Final(StoreError::NoSpace { at, why });
         }
         if says("request is too large") || says("too many operations") {

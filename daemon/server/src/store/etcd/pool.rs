@@ -79,7 +79,7 @@ impl Pool {
         }
         Err(StoreError::Unavailable {
             at: format!("etcd, {} endpoints asked", said.len()),
-            why: said.join("; "),
+            why: format!("{}; a quorum of its members must be reachable", said.join("; ")),
         })
     }
 }
