@@ -25,6 +25,7 @@ use crate::tls::{Tls, identify};
 use futures::Stream;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Identity;
+use standfast_core::time::Mono;
 use standfast_proto::v1::bundles_server::BundlesServer;
 use standfast_proto::v1::cluster_server::ClusterServer;
 use standfast_proto::v1::events_server::EventsServer;
@@ -56,6 +57,8 @@ pub struct Deps {
     pub store: Arc<dyn Store>,
     /// The current bundle, as this member knows it.
     pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
+    /// When this member's last write was sent that the store has confirmed.
+    pub confirmed: watch::Receiver<Option<Mono>>,
     /// What looking at targets needs.
     pub env: Env,
     /// Cancelled when this member stops: watches end, and say that another member goes on.

@@ -12,31 +12,24 @@ use crate::lead::{self, Me};
 use crate::look::{self, Looker};
 use crate::metrics::Metrics;
 use crate::observer;
-use crate::records::LEADER;
+use crate::readiness::{self, BUNDLE, LEADERSHIP, STORE};
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
 use crate::shutdown;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
-use crate::store::{Range, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::tls::{Tls, TlsError};
 use rand::Rng as _;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Identity;
-use standfast_core::time::{Mono, Span};
+use standfast_core::time::Span;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-
-/// This member reads the current bundle.
-const BUNDLE: &str = "bundle";
-/// Somebody leads.
-const LEADERSHIP: &str = "leader";
-/// The store has confirmed a transaction of this member just now.
-const STORE: &str = "store";
 
 /// Why the daemon does not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -185,12 +178,21 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         },
         signalled.clone(),
     ));
-    tokio::spawn(watch_health(health.clone(), store.clone(), bundle.clone(), confirmations, serving.clone()));
+    let watched =
+        readiness::Deps { store: store.clone(), bundle: bundle.clone(), confirmed: confirmations.clone() };
+    tokio::spawn(readiness::keep(watched, health.clone(), serving.clone()));
 
     let _ = leading;
     let looker = Looker { me: me.clone(), store: store.clone(), env: env.clone(), bundle: bundle.clone() };
     tokio::spawn(look::follow(looker, serving.clone()));
-    let deps = api::Deps { me: me.clone(), store: store.clone(), bundle, env, stop: serving.clone() };
+    let deps = api::Deps {
+        me: me.clone(),
+        store: store.clone(),
+        bundle,
+        confirmed: confirmations,
+        env,
+        stop: serving.clone(),
+    };
     let grpc_tls = tls.clone();
     let api = tokio::spawn(async move { api::serve(deps, grpc, grpc_tls.as_ref()).await });
     let router = http::router(health.clone(), metrics);
@@ -275,43 +277,5 @@ async fn put_first(store: &dyn Store, bundle: &Bundle) {
             Err(error) => tracing::warn!(%error, "the bundle of bundle_dir is not applied yet"),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Says what a member that is asked for its readiness must know.
-async fn watch_health(
-    health: Health,
-    store: Arc<dyn Store>,
-    bundle: watch::Receiver<Option<Arc<Bundle>>>,
-    confirmations: watch::Receiver<Option<Mono>>,
-    stop: CancellationToken,
-) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(500));
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        health.beat();
-        let freshness = match &*bundle.borrow() {
-            Some(bundle) => {
-                health.ready(BUNDLE);
-                bundle.fleet.timing.freshness
-            }
-            None => {
-                health.not_ready(BUNDLE, "no bundle is applied; do: standfast apply DIRECTORY");
-                Span::secs(5)
-            }
-        };
-        let age = confirmations.borrow().map(|at| Span::from(clock::now().mono.since(at)));
-        match age {
-            Some(age) if age <= freshness => health.ready(STORE),
-            Some(age) => {
-                health.not_ready(STORE, format!("nothing was confirmed for {age}; is there a quorum?"))
-            }
-            None => health.not_ready(STORE, "nothing was confirmed yet; is there a quorum?"),
-        }
-        match tokio::time::timeout(Duration::from_secs(2), store.range(Range::key(LEADER))).await {
-            Ok(Ok(reply)) if !reply.kvs.is_empty() => health.ready(LEADERSHIP),
-            Ok(Ok(_)) => health.not_ready(LEADERSHIP, "nobody leads"),
-            Ok(Err(error)) => health.not_ready(LEADERSHIP, error.to_string()),
-            Err(_) => health.not_ready(LEADERSHIP, "the store does not answer"),
-        }
     }
 }

@@ -16,6 +16,8 @@ pub mod look;
 pub mod metrics;
 pub mod observer;
 pub mod pki;
+pub mod pulse;
+pub mod readiness;
 pub mod records;
 pub mod runner;
 pub mod secrets;

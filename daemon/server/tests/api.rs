@@ -17,6 +17,7 @@ mod api {
     mod bundles;
     mod dry_run;
     mod events;
+    mod full;
     mod long_list;
     mod looks;
     mod lost_answers;

@@ -14,6 +14,7 @@ use standfast_core::bundle::Bundle;
 use standfast_core::controller::Ask;
 use standfast_core::ids::MemberId;
 use standfast_core::rules::{Automation, Rules};
+use standfast_core::time::Span;
 use standfast_core::vote::ineligible;
 use standfast_proto::v1::cluster_server::Cluster;
 use standfast_proto::v1::{self, *};
@@ -80,8 +81,9 @@ impl Api {
         }
     }
 
-    /// Whether a write goes through, and how long it takes: a transaction that has a write in
-    /// the branch that is not taken goes the way of one, and changes nothing.
+    /// Whether writes go through, and how long one takes: a transaction that has a write in the
+    /// branch that is not taken goes the way of one, and changes nothing. This member's own last
+    /// write must be confirmed as well.
     async fn store_health(&self) -> StoreHealth {
         let probe = Txn::new()
             .when(Compare::created(LEADER, crate::store::Revision::MAX))
@@ -97,6 +99,15 @@ impl Api {
             Err(_) => format!("no answer to a write within {} s: is there a quorum?", PATIENCE.as_secs()),
         };
         let reply = written.ok().and_then(Result::ok);
+        // What the probe would write is little, and it is not what this member lives by.
+        let age = self.deps.confirmed.borrow().map(|at| Span::from(clock::now().mono.since(at)));
+        let stale = age.filter(|age| *age > self.timing().freshness);
+        let problem = match stale {
+            Some(age) if problem.is_empty() => {
+                format!("of what this member writes, nothing was confirmed for {age}")
+            }
+            _ => problem,
+        };
         let health = health.unwrap_or(Health { kind: "unknown", endpoints: Vec::new() });
         let endpoints = health.endpoints.into_iter().map(|endpoint| StoreEndpoint {
             address: endpoint.endpoint,
@@ -105,7 +116,7 @@ impl Api {
         });
         StoreHealth {
             kind: health.kind.to_owned(),
-            writable: reply.is_some(),
+            writable: reply.is_some() && stale.is_none(),
             revision: reply.as_ref().map_or(0, |reply| reply.revision),
             write_latency: reply.and_then(|_| wire::duration(took)),
             endpoints: endpoints.collect(),
@@ -177,8 +188,7 @@ impl Cluster for Api {
         let identity = Self::caller(&request)?;
         let bundle = self.deps.bundle.borrow().clone();
         let rules = bundle.as_ref().map(|bundle| bundle.rules());
-        let (mut store, read) =
-            tokio::join!(self.store_health(), timeout(PATIENCE, State::read(self.store(), None)));
+        let (mut store, read) = tokio::join!(self.store_health(), timeout(PATIENCE, self.state()));
         let state = match read {
             Ok(Ok(state)) => Some(state),
             Ok(Err(error)) => {
@@ -218,7 +228,7 @@ impl Cluster for Api {
         &self,
         _: Request<ListMembersRequest>,
     ) -> Result<Response<ListMembersResponse>, Status> {
-        let state = State::read(self.store(), None).await?;
+        let state = self.state().await?;
         let rules = self.deps.bundle.borrow().as_ref().map(|bundle| bundle.rules());
         Ok(Response::new(ListMembersResponse { members: self.members(&state, rules.as_deref()) }))
     }
@@ -231,7 +241,7 @@ impl Cluster for Api {
         let message = request.into_inner();
         let wish = Wish::new(&message.request_id, by, &message)?;
         let reason = reason(&message.reason, true)?;
-        let state = State::read(self.store(), None).await?;
+        let state = self.state().await?;
         let epoch = state.leader.as_ref().map_or(0, |leader| leader.epoch.0);
         if self.known(&wish).await? {
             self.ask(&wish, Ask::StepDown { reason }, Vec::new()).await?;

@@ -3,10 +3,13 @@
 //! Records bear no time that another machine could be measured by, so the arrival of each
 //! publication is noted on our own clock.
 
-use crate::records::{self, MEMBERS, Member, OBSERVATIONS};
-use crate::store::{Store, WatchEvent, range_all};
+use crate::pulse::Pulse;
+use crate::records::{self, JUDGEMENT, MEMBERS, Member, OBSERVATIONS};
+use crate::store::{Revision, Store, WatchEvent, range_all};
 use crate::{clock, store};
 use standfast_core::ids::MemberId;
+use standfast_core::time::Span;
+use standfast_core::timing::Timing;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -34,6 +37,7 @@ pub(super) struct Trace {
 struct Traces {
     members: BTreeMap<MemberId, Trace>,
     published: BTreeMap<MemberId, Duration>,
+    pulse: Pulse,
 }
 
 /// What was heard. Cheap to clone.
@@ -72,18 +76,32 @@ impl Heard {
         self.lock().published.get(member).map(|at| clock::boot().saturating_sub(*at))
     }
 
+    /// The newest of leader key and judgement is of `revision`.
+    pub(super) fn beat(&self, revision: Revision) {
+        self.lock().pulse.saw(revision);
+    }
+
+    /// For how long whoever held the leader key leads no more, if they do not.
+    pub(super) fn silent(&self, timing: &Timing) -> Option<Span> {
+        self.lock().pulse.silent(timing)
+    }
+
     async fn until_broken(&self, store: &dyn Store) -> Result<(), String> {
         let members = range_all(store, MEMBERS).await.map_err(|error| error.to_string())?;
         self.listed(&members);
         let mut members = store.watch(MEMBERS, members.revision + 1).await;
         let published = range_all(store, OBSERVATIONS).await.map_err(|error| error.to_string())?;
         let mut published = store.watch(OBSERVATIONS, published.revision + 1).await;
+        let judged = range_all(store, JUDGEMENT).await.map_err(|error| error.to_string())?;
+        judged.kvs.iter().for_each(|kv| self.beat(kv.mod_revision));
+        let mut judged = store.watch(JUDGEMENT, judged.revision + 1).await;
         loop {
             tokio::select! {
                 batch = members.next() => {
                     let batch = batch.map_err(|end| end.to_string())?;
                     batch.events.iter().for_each(|event| self.changed(event));
                 }
+                batch = judged.next() => self.beat(batch.map_err(|end| end.to_string())?.revision),
                 batch = published.next() => {
                     let batch = batch.map_err(|end| end.to_string())?;
                     let names = batch.events.iter().filter_map(|event| event.key().strip_prefix(OBSERVATIONS));

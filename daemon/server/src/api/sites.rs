@@ -41,14 +41,14 @@ impl Api {
     }
 
     async fn site(&self, bundle: &Bundle, site: &SiteId) -> Result<v1::Site, Status> {
-        let state = State::read(self.store(), None).await?;
+        let state = self.state().await?;
         Ok(self.view(bundle, &state).site(site, Detail::Full))
     }
 
     /// Waits until the leader has judged the site without its hold-down.
     async fn released(&self, site: &SiteId) -> Result<(), Status> {
         loop {
-            let state = State::read(self.store(), None).await?;
+            let state = self.state().await?;
             if state.hold(site).is_none() {
                 return Ok(());
             }
@@ -74,7 +74,7 @@ impl Api {
 impl Sites for Api {
     async fn list_sites(&self, _: Request<ListSitesRequest>) -> Result<Response<ListSitesResponse>, Status> {
         let bundle = self.bundle()?;
-        let state = State::read(self.store(), None).await?;
+        let state = self.state().await?;
         Ok(Response::new(ListSitesResponse { sites: self.view(&bundle, &state).sites() }))
     }
 
@@ -93,7 +93,7 @@ impl Sites for Api {
         let site = Self::site_id(&bundle, &message.name)?;
         let (mut guards, known) = (Vec::new(), self.known(&wish).await?);
         if !message.etag.is_empty() && !known {
-            let state = State::read(self.store(), None).await?;
+            let state = self.state().await?;
             if self.view(&bundle, &state).etag(&site) != message.etag {
                 return Err(refuse::stale(format!(
                     "site {site} has changed since you read it; read it again"
@@ -116,7 +116,7 @@ impl Sites for Api {
     async fn why_not(&self, request: Request<WhyNotRequest>) -> Result<Response<WhyNotResponse>, Status> {
         let bundle = self.bundle()?;
         let site = Self::site_id(&bundle, &request.get_ref().site)?;
-        let state = State::read(self.store(), None).await?;
+        let state = self.state().await?;
         let rules = bundle.rules();
         let entry = rules.on_loss(&site);
         let judged = state.judged();
@@ -132,7 +132,7 @@ impl Sites for Api {
             None => {
                 let (refuses, why) = match (entry, judged) {
                     (None, _) => (Guard::Automation, format!("on_loss names no playbook for {site}")),
-                    (_, None) => (Guard::Quorum, "nobody leads, so nobody judges".to_owned()),
+                    (_, None) => (Guard::Quorum, state.unjudged()),
                     (_, Some(_)) => (Guard::Quorum, "the leader has not judged this site yet".to_owned()),
                 };
                 (unasked(refuses, &why), refuses.id())

@@ -1,6 +1,6 @@
 //! What the store says of the cluster, read as of one revision.
 
-use super::refuse;
+use super::{Api, refuse};
 use crate::records::{
     self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, Unreadable,
 };
@@ -40,6 +40,10 @@ pub(super) struct State {
     /// As of which revision.
     pub(super) revision: Revision,
     pub(super) leader: Option<Leader>,
+    /// The newest revision of leader key and judgement.
+    pub(super) beat: Revision,
+    /// Who holds the leader key and does not beat, so that nobody leads; and for how long.
+    pub(super) silent: Option<(MemberId, Span)>,
     /// What the leader, or the last one, thought.
     pub(super) judgement: Option<Judgement>,
     pub(super) members: BTreeMap<MemberId, Member>,
@@ -66,8 +70,11 @@ impl State {
             let run = RunId::new(String::from_utf8_lossy(&kv.value));
             Some((kv.key.strip_prefix(LOCKS)?.to_owned(), run))
         };
+        let newest = first.kvs.iter().chain(exact(&judgement, JUDGEMENT)).map(|kv| kv.mod_revision);
         Ok(Self {
             revision,
+            beat: newest.max().unwrap_or(0),
+            silent: None,
             leader: first.kvs.first().map(records::decode).transpose()?,
             judgement: exact(&judgement, JUDGEMENT).map(records::decode).transpose()?,
             members: decoded.into_iter().map(|member| (member.id.clone(), member)).collect(),
@@ -88,10 +95,33 @@ impl State {
         self.judgement.as_ref().filter(|judgement| judgement.epoch == leader.epoch)
     }
 
+    /// Why nobody judges, when nobody leads.
+    pub(super) fn unjudged(&self) -> String {
+        match &self.silent {
+            Some((member, silence)) => {
+                format!("nobody leads, so nobody judges: {member} did, and has not beaten for {silence}")
+            }
+            None => "nobody leads, so nobody judges".to_owned(),
+        }
+    }
+
     /// What is left of a site's hold-down.
     pub(super) fn hold(&self, site: &SiteId) -> Option<Span> {
         let holds = self.judged().map_or(&self.holds, |judgement| &judgement.holds);
         holds.get(site).copied().filter(|left| left.as_ms() > 0)
+    }
+}
+
+impl Api {
+    /// The state now. Whoever holds the leader key and does not beat leads no more: a store that
+    /// takes no writes would show them for ever.
+    pub(super) async fn state(&self) -> Result<State, ReadError> {
+        let mut state = State::read(self.store(), None).await?;
+        self.heard.beat(state.beat);
+        if let Some(silence) = self.heard.silent(&self.timing()) {
+            state.silent = state.leader.take().map(|leader| (leader.member, silence));
+        }
+        Ok(state)
     }
 }
 

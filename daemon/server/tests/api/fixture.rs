@@ -12,11 +12,13 @@ use standfast::lead::{self, Me};
 use standfast::look::{self, Looker};
 use standfast::metrics::Metrics;
 use standfast::observer;
+use standfast::readiness;
 use standfast::records::LEADER;
 use standfast::secrets::Secrets;
 use standfast::store::{EmbeddedStore, Range, Store};
 use standfast::term::retention::Retention;
 use standfast::tls::Tls;
+use standfast_core::time::Mono;
 use standfast_proto::v1::bundles_client::BundlesClient;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::*;
@@ -40,6 +42,7 @@ pub(crate) struct Daemon {
     store: Arc<dyn Store>,
     me: Me,
     bundle: watch::Receiver<Option<Arc<standfast_core::bundle::Bundle>>>,
+    confirmed: watch::Sender<Option<Mono>>,
     env: Env,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _cache: tempfile::TempDir,
@@ -85,17 +88,19 @@ impl Daemon {
         };
         let (stop, cache) = (CancellationToken::new(), tempfile::tempdir().unwrap());
         let (sender, bundle) = watch::channel(None);
+        let confirmed = watch::Sender::new(None);
         let follow = bundles::follow(store.clone(), cache.path().join("cache"), sender, stop.clone());
         let deps = api::Deps {
             me: me.clone(),
             store: store.clone(),
             bundle: bundle.clone(),
+            confirmed: confirmed.subscribe(),
             env: env.clone(),
             stop: stop.clone(),
         };
         let serve = async move { api::serve(deps, listener, tls.as_ref()).await.unwrap() };
         let tasks = vec![tokio::spawn(follow), tokio::spawn(serve)];
-        Self { address, stop, store: store.clone(), me, bundle, env, tasks, _cache: cache }
+        Self { address, stop, store: store.clone(), me, bundle, confirmed, env, tasks, _cache: cache }
     }
 
     /// It observes and looks too, so it has a lease.
@@ -106,7 +111,7 @@ impl Daemon {
             env: self.env.clone(),
             metrics: Metrics::new(),
             at_once: Arc::new(Semaphore::new(16)),
-            confirmed: watch::channel(None).0,
+            confirmed: self.confirmed.clone(),
             reaches: watch::channel(true).0,
         };
         self.tasks.push(tokio::spawn(observer::run(deps, self.bundle.clone(), self.stop.clone())));
@@ -131,6 +136,15 @@ impl Daemon {
         };
         self.tasks.push(tokio::spawn(lead::run(deps, CancellationToken::new())));
         self
+    }
+
+    /// What its readiness is made of.
+    pub(crate) fn readiness(&self) -> readiness::Deps {
+        readiness::Deps {
+            store: self.store.clone(),
+            bundle: self.bundle.clone(),
+            confirmed: self.confirmed.subscribe(),
+        }
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -266,4 +280,14 @@ pub(crate) fn why<T: std::fmt::Debug>(result: Result<T, Status>) -> (Code, Strin
 pub(crate) fn about<T: std::fmt::Debug>(result: &Result<T, Status>, key: &str) -> String {
     let status = result.as_ref().expect_err("it is refused");
     status.get_details_error_info().expect("details").metadata.get(key).cloned().unwrap_or_default()
+}
+
+/// Waits for something to hold.
+pub(crate) async fn soon(what: &str, holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("it never came: {what}"));
 }

@@ -39,7 +39,7 @@ impl Teller {
     /// Reads what there was at `from`, or with 0 what there is now. Returns that as events (none
     /// unless `from` is 0), and the present revision.
     pub(super) async fn begin(api: Api, from: Revision) -> Result<(Self, Vec<v1::Event>, Revision), Status> {
-        let now = State::read(api.store(), None).await?;
+        let now = api.state().await?;
         let revision = now.revision;
         if from > revision {
             let message = format!("revision {from} is not there yet (now {revision}); begin again with 0");

@@ -2,7 +2,6 @@
 
 mod guards;
 
-use super::super::state::State;
 use super::super::{Api, wire};
 use super::history::history;
 use super::{overrides, plan as bound, warnings};
@@ -33,7 +32,7 @@ impl Api {
         let looker = self.looker();
         let (looked, state, findings, history) = tokio::join!(
             looker.look(&bundle, &plan),
-            State::read(self.store(), None),
+            self.state(),
             warnings(bundle.clone()),
             history(self.store(), &plan.request.playbook),
         );

@@ -56,7 +56,7 @@ impl View<'_> {
                 (finding.verdict, since, because(judgement, finding, asked))
             }
             None if self.state.leader.is_none() => {
-                (Verdict::Unknown, None, "nobody leads, so nobody judges; see: standfast status".to_owned())
+                (Verdict::Unknown, None, format!("{}; see: standfast status", self.state.unjudged()))
             }
             None => (Verdict::Unknown, None, "the leader has not judged this site yet".to_owned()),
         };

@@ -1,0 +1,89 @@
+//! What a member that is asked whether it is ready must know.
+
+use crate::clock;
+use crate::health::Health;
+use crate::pulse::Pulse;
+use crate::records::{JUDGEMENT, LEADER};
+use crate::store::{Range, Store, StoreError};
+use standfast_core::bundle::Bundle;
+use standfast_core::time::{Mono, Span};
+use standfast_core::timing::Timing;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// This member reads the current bundle.
+pub const BUNDLE: &str = "bundle";
+/// Somebody leads.
+pub const LEADERSHIP: &str = "leader";
+/// The store has confirmed a write of this member just now.
+pub const STORE: &str = "store";
+
+/// How often it is looked at.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What readiness is made of.
+pub struct Deps {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The current bundle.
+    pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
+    /// When this member's last write was sent that the store has confirmed.
+    pub confirmed: watch::Receiver<Option<Mono>>,
+}
+
+/// Keeps `health` up to date until `stop`.
+pub async fn keep(deps: Deps, health: Health, stop: CancellationToken) {
+    let mut pulse = Pulse::default();
+    let mut ticks = tokio::time::interval(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        health.beat();
+        let bundle = deps.bundle.borrow().clone();
+        let timing = bundle.as_ref().map_or_else(Timing::default, |bundle| bundle.fleet.timing);
+        let known = match bundle {
+            Some(_) => Ok(()),
+            None => Err("no bundle is applied; do: standfast apply DIRECTORY".to_owned()),
+        };
+        say(&health, BUNDLE, known);
+        say(&health, STORE, confirmed(&deps, &timing));
+        say(&health, LEADERSHIP, led(&*deps.store, &mut pulse, &timing).await);
+    }
+}
+
+fn say(health: &Health, condition: &'static str, state: Result<(), String>) {
+    match state {
+        Ok(()) => health.ready(condition),
+        Err(why) => health.not_ready(condition, why),
+    }
+}
+
+fn confirmed(deps: &Deps, timing: &Timing) -> Result<(), String> {
+    match deps.confirmed.borrow().map(|at| Span::from(clock::now().mono.since(at))) {
+        Some(age) if age <= timing.freshness => Ok(()),
+        Some(age) => Err(format!("no write was confirmed for {age}; see: standfast status")),
+        None => Err("no write was confirmed yet; see: standfast status".to_owned()),
+    }
+}
+
+/// Whether somebody holds the leader key, and beats.
+async fn led(store: &dyn Store, pulse: &mut Pulse, timing: &Timing) -> Result<(), String> {
+    let read = async {
+        Ok::<_, StoreError>((
+            store.range(Range::key(LEADER)).await?,
+            store.range(Range::key(JUDGEMENT)).await?,
+        ))
+    };
+    let (leader, judgement) = match tokio::time::timeout(PATIENCE, read).await {
+        Ok(read) => read.map_err(|error| error.to_string())?,
+        Err(_) => return Err("the store does not answer".to_owned()),
+    };
+    let Some(held) = leader.kvs.first() else { return Err("nobody leads".to_owned()) };
+    pulse.saw(judgement.kvs.first().map_or(0, |kv| kv.mod_revision).max(held.mod_revision));
+    match pulse.silent(timing) {
+        Some(silence) => Err(format!("nobody leads: the last leader has not beaten for {silence}")),
+        None => Ok(()),
+    }
+}
