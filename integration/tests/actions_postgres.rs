@@ -137,6 +137,29 @@ async fn no_promotion_beside_a_living_primary() -> Outcome {
     Ok(())
 }
 
+/// Situation: a server of the site that is left answers that it is in recovery, and nobody has ever
+/// seen another one of its cluster; or the site has no database at all.
+/// Danger: whoever stands at that address is taken for the old primary, which lives on elsewhere.
+/// Expectation: it proves nothing until another server of the cluster has shown which one it is.
+#[tokio::test]
+async fn a_server_that_nobody_recognises_proves_no_fence() -> Outcome {
+    let Pair { primary, standby: _standby, a, b, _scratch, .. } = Pair::start().await?;
+    // A member that has never asked anybody.
+    let given = Given::new()?;
+    given.secret("orders", &primary.passwords.standfast)?;
+    let fence = |databases: Vec<Database>, witness: Vec<Database>| Action::FenceProve {
+        site: "b".into(),
+        any_of: vec![FenceProof::WritesRefused { databases, witness }],
+    };
+    let unknown = act(&fence(vec![b.clone()], vec![]), &given.context(ENOUGH)).await;
+    fails(unknown, FailureKind::Failed, &["b is not proven fenced", "cannot be recognised"]);
+    let nothing = act(&fence(vec![], vec![a.clone()]), &given.context(ENOUGH)).await;
+    fails(nothing, FailureKind::Failed, &["b is not proven fenced", "no database to ask"]);
+    let known = act(&fence(vec![b], vec![a]), &given.context(ENOUGH)).await.map_err(|f| f.message)?;
+    assert!(known.contains("is in recovery and refuses writes"), "{known}");
+    Ok(())
+}
+
 /// Situation: received and not replayed, because a person paused the replay; not streaming; and
 /// a user who may not promote.
 /// Danger: a promotion that silently drops what was received, or that nobody can explain.
