@@ -21,6 +21,7 @@ pub mod run;
 pub mod schema;
 pub mod screen;
 pub mod serve;
+pub mod simulate;
 pub mod site;
 pub mod status;
 pub mod view;
@@ -106,6 +107,24 @@ Examples:
 
 Exit: 0, 2 when a file cannot be read, 3 when an error was found.")]
     Lint(lint::LintArgs),
+    /// How long a playbook takes and what goes wrong: the real controller, in virtual time, many times
+    #[command(after_help = "\
+Examples:
+  standfast simulate shop --from a --mode emergency playbooks/shop             1,000 runs
+  standfast simulate shop --from a --mode emergency playbooks/shop --seed 7    one of them, told step by step
+  standfast simulate shop --from a --mode emergency playbooks/shop --sweep takeover
+  standfast simulate shop --from a --mode emergency playbooks/shop --people none --faults fail=5%,leader=0%
+
+The faults: in an act fail (2%), hang until its timeout (1%), silent: done, and its answer lost (1%); in a
+run slow: the destination degrades (10%), lag: the replica is too far behind (1%), alive: the site is only
+cut off (50%), leader: the leader is lost at one entry of the journal (100%).
+
+How long a step takes stands in the playbook (expect), or in reports of earlier runs, or is guessed from
+its timeouts. The same seed is the same run, byte for byte.
+
+Exit: 0, 2 when a file cannot be read, 3 when an invariant is broken, when a service does not come back
+within its objective in 95 % of all runs, or when what is required does not hold.")]
+    Simulate(simulate::SimulateArgs),
     /// What a finding means, why it is one, a wrong and a right example
     Explain(lint::ExplainArgs),
     /// The keys of fleets and playbooks as JSON schema, for editors
@@ -233,6 +252,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Status(args) => status::run(args, &mut client(10)?, output).await,
         Command::Plan(args) => plan::run(args, &mut client(60)?, output).await,
         Command::Lint(args) => lint::lint(&args, output),
+        Command::Simulate(args) => simulate::run(args, output),
         Command::Explain(args) => lint::explain(&args, output),
         Command::Schema(args) => schema::schema(&args, output),
         Command::Apply(args) => bundle::run(args, &mut client(10)?, output).await,

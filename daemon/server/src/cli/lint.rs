@@ -113,7 +113,7 @@ pub fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Failure>
 }
 
 /// The files by the names that were given, and findings about those that are no text.
-fn read(paths: &[PathBuf]) -> Result<(Vec<SourceFile>, Vec<Finding>), Failure> {
+pub(super) fn read(paths: &[PathBuf]) -> Result<(Vec<SourceFile>, Vec<Finding>), Failure> {
     let mut names = Vec::new();
     for path in paths {
         if path.is_dir() {

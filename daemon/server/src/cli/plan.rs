@@ -38,6 +38,16 @@ impl Binding {
         self.mode.map_or(Mode::Unspecified, Mode::from).into()
     }
 
+    /// The mode, if one was given.
+    pub fn core_mode(&self) -> Option<standfast_core::plan::Mode> {
+        use standfast_core::plan::Mode::{Drill, Emergency, Planned};
+        self.mode.map(|mode| match mode {
+            ModeArg::Emergency => Emergency,
+            ModeArg::Planned => Planned,
+            ModeArg::Drill => Drill,
+        })
+    }
+
     /// The inputs by name.
     pub fn inputs(&self) -> BTreeMap<String, String> {
         self.inputs.iter().cloned().collect()
