@@ -8,29 +8,21 @@ use crate::action::{Action, Failure, FailureKind, Inspection};
 use crate::check::{Answer, Check};
 use crate::ids::{Epoch, Identity, MemberId, StepId};
 use crate::journal::{Block, BlockKind, Body, End, Event, Evidence, VERSION};
-use crate::plan::{OnFailure, Step};
+use crate::plan::Step;
 use crate::run::{Run, State, StepState};
 use crate::time::{Mono, Now};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub mod command;
 mod failure;
+mod flight;
 mod message;
 
 pub use command::{Command, Refusal};
 pub use message::{Effect, Input};
 
-/// What is under way for a step. Never journaled: a new leader begins with an inspection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Flight {
-    Inspecting { unknown: bool },
-    Journaling,
-    Acting,
-    Verifying { already: bool },
-    Backoff { until: Mono },
-    Approving { until: Mono },
-}
+use flight::{Flight, Flights};
 
 /// What a person asks, until it can be judged.
 #[derive(Clone, Debug)]
@@ -50,9 +42,12 @@ pub struct Engine {
     epoch: Epoch,
     /// The run's creation on our clock, as far as its journal tells.
     began: Mono,
-    flights: BTreeMap<usize, Flight>,
+    flights: Flights,
     requiring: bool,
     writing: Option<Vec<Event>>,
+    /// The run with what is being written, from when several entries were written at once: what
+    /// comes second has to follow what comes first, and copying the run each time is dear.
+    ahead: Option<Box<Run>>,
     queue: Vec<Body>,
     answers: Vec<String>,
     wishes: VecDeque<Wish>,
@@ -68,14 +63,16 @@ impl Engine {
             me,
             epoch,
             began,
-            flights: BTreeMap::new(),
+            flights: Flights::none(run.steps.len()),
             requiring: false,
             writing: None,
+            ahead: None,
             queue: Vec::new(),
             answers: Vec::new(),
             wishes: VecDeque::new(),
             run,
         };
+        engine.flights.stir(engine.run.ready());
         if engine.run.epoch < epoch && !matches!(engine.run.state(), State::Ended(_)) {
             engine.queue.push(Body::TookOver);
         }
@@ -89,11 +86,7 @@ impl Engine {
 
     /// When the next deadline falls: until then ticks change nothing.
     pub fn due(&self) -> Option<Mono> {
-        let until = |flight: &Flight| match flight {
-            Flight::Backoff { until } | Flight::Approving { until } => Some(*until),
-            _ => None,
-        };
-        self.flights.values().filter_map(until).min()
+        self.flights.next_deadline()
     }
 
     /// One input, all that follows from it.
@@ -134,15 +127,11 @@ impl Engine {
     fn tick(&mut self, now: Now) {
         // The approval that completes the quorum may be on its way to the journal.
         let busy = self.busy();
-        let due = |flight: &Flight| match flight {
-            Flight::Backoff { until } => now.mono >= *until,
-            Flight::Approving { until } => now.mono >= *until && !busy,
-            _ => false,
-        };
-        let over: Vec<(usize, Flight)> =
-            self.flights.iter().filter(|(_, flight)| due(flight)).map(|(at, f)| (*at, f.clone())).collect();
+        let over = |flight: &Flight| !matches!(flight, Flight::Approving { .. }) || !busy;
+        let over: Vec<_> =
+            self.flights.due(now.mono).into_iter().filter(|(_, flight)| over(flight)).collect();
         for (at, flight) in over {
-            self.flights.remove(&at);
+            self.flights.end(at);
             if let Flight::Approving { .. } = flight {
                 let message = "nobody approved in time".to_owned();
                 self.failed(at, Failure { kind: FailureKind::Failed, message });
@@ -153,50 +142,51 @@ impl Engine {
     fn appended(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for event in self.writing.take().unwrap_or_default() {
             self.run.apply(&event).expect("the engine only writes what can follow");
-            match &event.body {
-                Body::StepStarted { step, attempt, .. } => {
-                    let at = self.index(step);
-                    if let Action::ApprovalAsk { .. } = self.step(at).action {
-                        let until = now.mono + self.step(at).timeout.0;
-                        self.flights.insert(at, Flight::Approving { until });
-                        self.approved(at);
-                    } else {
-                        self.flights.insert(at, Flight::Acting);
-                        effects.push(Effect::Act { step: at, attempt: *attempt });
-                    }
-                }
-                Body::StepActed { step, .. } => {
-                    let at = self.index(step);
-                    if self.step(at).verify.is_some() {
-                        self.flights.insert(at, Flight::Verifying { already: false });
-                        effects.push(Effect::Verify { step: at });
-                    } else {
-                        let what = self.step(at).action.name().to_owned();
-                        let answer = Answer::Holds(self.run.steps[at].detail.clone());
-                        self.queue.push(Body::StepSucceeded {
-                            step: step.clone(),
-                            evidence: vec![Evidence { what, answer }],
-                        });
-                    }
-                }
-                Body::AttemptFailed { step, retry_in, .. } => {
-                    let until = now.mono + retry_in.0;
-                    self.flights.insert(self.index(step), Flight::Backoff { until });
-                }
-                Body::ApprovalGiven { step, .. } => self.approved(self.index(step)),
-                Body::StepSucceeded { step, .. }
-                | Body::StepAlreadyDone { step, .. }
-                | Body::StepFailed { step, .. }
-                | Body::StepSkipped { step, .. }
-                | Body::Retried { step: Some(step), .. } => {
-                    self.flights.remove(&self.index(step));
-                }
-                Body::Blocked(Block { step: Some(step), .. }) => {
-                    self.flights.remove(&self.index(step));
-                }
-                Body::TookOver => self.take_up(now, effects),
-                _ => {}
+            match event.step().map(|step| self.index(step)) {
+                Some(at) => self.step_appended(at, &event.body, now, effects),
+                None if event.body == Body::TookOver => self.take_up(now, effects),
+                None => {}
             }
+        }
+    }
+
+    fn step_appended(&mut self, at: usize, body: &Body, now: Now, effects: &mut Vec<Effect>) {
+        if self.run.steps[at].state.ended() {
+            self.flights.stir(self.run.dependents(at).iter().copied());
+        }
+        match body {
+            Body::StepStarted { attempt, .. } => {
+                if let Action::ApprovalAsk { .. } = self.step(at).action {
+                    let until = now.mono + self.step(at).timeout.0;
+                    self.flights.begin(at, Flight::Approving { until });
+                    self.approved(at);
+                } else {
+                    self.flights.begin(at, Flight::Acting);
+                    effects.push(Effect::Act { step: at, attempt: *attempt });
+                }
+            }
+            Body::StepActed { step, .. } => {
+                if self.step(at).verify.is_some() {
+                    self.flights.begin(at, Flight::Verifying { already: false });
+                    effects.push(Effect::Verify { step: at });
+                } else {
+                    let what = self.step(at).action.name().to_owned();
+                    let answer = Answer::Holds(self.run.steps[at].detail.clone());
+                    let evidence = vec![Evidence { what, answer }];
+                    self.queue.push(Body::StepSucceeded { step: step.clone(), evidence });
+                }
+            }
+            Body::AttemptFailed { retry_in, .. } => {
+                self.flights.begin(at, Flight::Backoff { until: now.mono + retry_in.0 });
+            }
+            Body::ApprovalGiven { .. } => self.approved(at),
+            Body::StepSucceeded { .. }
+            | Body::StepAlreadyDone { .. }
+            | Body::StepFailed { .. }
+            | Body::StepSkipped { .. }
+            | Body::Retried { .. }
+            | Body::Blocked(_) => self.flights.end(at),
+            _ => {}
         }
     }
 
@@ -206,16 +196,17 @@ impl Engine {
 
     /// After a takeover: what was under way is looked at, at once.
     fn take_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.flights.stir(self.run.ready());
         for at in 0..self.run.steps.len() {
             match self.run.steps[at].state {
                 StepState::Unknown => {
-                    self.flights.insert(at, Flight::Inspecting { unknown: true });
+                    self.flights.begin(at, Flight::Inspecting { unknown: true });
                     effects.push(Effect::Inspect { step: at });
                 }
                 // Only approvals stay Started; their time is counted anew.
                 StepState::Started => {
                     let until = now.mono + self.step(at).timeout.0;
-                    self.flights.insert(at, Flight::Approving { until });
+                    self.flights.begin(at, Flight::Approving { until });
                     self.approved(at);
                 }
                 _ => {}
@@ -252,9 +243,8 @@ impl Engine {
     }
 
     fn inspected(&mut self, at: usize, found: Inspection, effects: &mut Vec<Effect>) {
-        let Some(Flight::Inspecting { unknown }) = self.flights.get(&at) else { return };
-        let unknown = *unknown;
-        self.flights.insert(at, Flight::Journaling);
+        let Some(Flight::Inspecting { unknown }) = self.flights.of(at) else { return };
+        self.flights.begin(at, Flight::Journaling);
         let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
         if unknown {
             self.queue.push(match found {
@@ -268,7 +258,7 @@ impl Engine {
         }
         match found {
             Inspection::Satisfied(_) if self.step(at).verify.is_some() => {
-                self.flights.insert(at, Flight::Verifying { already: true });
+                self.flights.begin(at, Flight::Verifying { already: true });
                 effects.push(Effect::Verify { step: at });
             }
             Inspection::Satisfied(seen) => {
@@ -290,15 +280,15 @@ impl Engine {
     }
 
     fn acted(&mut self, at: usize, result: Result<String, Failure>, effects: &mut Vec<Effect>) {
-        if self.flights.get(&at) != Some(&Flight::Acting) {
+        if self.flights.of(at) != Some(Flight::Acting) {
             return;
         }
-        self.flights.insert(at, Flight::Journaling);
+        self.flights.begin(at, Flight::Journaling);
         match result {
             Ok(evidence) => self.queue.push(Body::StepActed { step: self.id(at), evidence }),
             // It may have been done, and may not be done twice: look.
             Err(failure) if failure.kind == FailureKind::Ambiguous && !self.step(at).action.idempotent() => {
-                self.flights.insert(at, Flight::Inspecting { unknown: true });
+                self.flights.begin(at, Flight::Inspecting { unknown: true });
                 effects.push(Effect::Inspect { step: at });
             }
             Err(failure) => self.failed(at, failure),
@@ -306,9 +296,8 @@ impl Engine {
     }
 
     fn verified(&mut self, at: usize, evidence: Vec<Evidence>) {
-        let Some(Flight::Verifying { already }) = self.flights.get(&at) else { return };
-        let already = *already;
-        self.flights.insert(at, Flight::Journaling);
+        let Some(Flight::Verifying { already }) = self.flights.of(at) else { return };
+        self.flights.begin(at, Flight::Journaling);
         let against: Vec<String> = evidence
             .iter()
             .filter(|seen| !seen.answer.holds())
@@ -332,7 +321,7 @@ impl Engine {
             let names: Vec<&str> = approvals.iter().map(Identity::as_str).collect();
             let answer = Answer::Holds(format!("approved by {}", names.join(", ")));
             let evidence = vec![Evidence { what: "approval.ask".into(), answer }];
-            self.flights.insert(at, Flight::Journaling);
+            self.flights.begin(at, Flight::Journaling);
             self.queue.push(Body::StepSucceeded { step: self.id(at), evidence });
         }
     }
@@ -347,7 +336,7 @@ impl Engine {
                 Ok(bodies) => {
                     // Whatever is still asked about the step does not matter any more.
                     if let Command::Skip { step, .. } | Command::Retry { step: Some(step), .. } = &command {
-                        self.flights.remove(&self.index(step));
+                        self.flights.end(self.index(step));
                     }
                     self.queue.extend(bodies);
                     self.answers.push(request);
@@ -372,7 +361,9 @@ impl Engine {
     fn entries(&mut self, now: Now) -> Vec<Event> {
         let bodies = std::mem::take(&mut self.queue);
         let elapsed_ms = (now.mono.since(self.began).as_millis() as u64).max(self.run.elapsed_ms);
-        let mut ahead = (bodies.len() > 1).then(|| self.run.clone());
+        if bodies.len() > 1 && self.ahead.is_none() {
+            self.ahead = Some(Box::new(self.run.clone()));
+        }
         let mut events = Vec::with_capacity(bodies.len());
         for body in bodies {
             let event = Event {
@@ -384,14 +375,14 @@ impl Engine {
                 member: self.me.clone(),
                 body,
             };
-            let follows = match &mut ahead {
+            let follows = match &mut self.ahead {
                 Some(ahead) => ahead.apply(&event),
-                None => self.run.admits(&event),
+                None => self.run.admits(&event).map(|_| ()),
             };
             if follows.is_ok() {
                 events.push(event);
             } else if let Some(at) = event.body.step().and_then(|step| self.run.step_index(step)) {
-                self.flights.remove(&at);
+                self.flights.end(at);
             }
         }
         events
@@ -404,8 +395,7 @@ impl Engine {
             (State::Proposed, Some(why)) => self.queue.push(Body::Ended { end: End::Aborted, why }),
             (_, Some(why)) => {
                 // Nothing is interrupted in mid-effect: what waits is dropped, what acts ends.
-                self.flights
-                    .retain(|_, flight| !matches!(flight, Flight::Backoff { .. } | Flight::Approving { .. }));
+                self.flights.end_waiting();
                 if self.flights.is_empty() {
                     self.queue.push(Body::Ended { end: End::Aborted, why });
                 }
@@ -420,19 +410,24 @@ impl Engine {
                 self.queue.push(Body::Ended { end, why });
             }
             (State::Running, None) => {
-                let ready: Vec<usize> =
-                    self.run.ready().filter(|at| !self.flights.contains_key(at)).collect();
-                for at in ready {
+                for at in self.flights.stirred() {
+                    if !self.run.is_ready(at) || self.flights.of(at).is_some() {
+                        continue;
+                    }
                     if let Action::ApprovalAsk { message, .. } = &self.step(at).action {
                         let inspected = message.clone();
                         let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
-                        self.flights.insert(at, Flight::Journaling);
+                        self.flights.begin(at, Flight::Journaling);
                         self.queue.push(Body::StepStarted { step, attempt, inspected });
                     } else {
-                        self.flights.insert(at, Flight::Inspecting { unknown: false });
+                        self.flights.begin(at, Flight::Inspecting { unknown: false });
                         effects.push(Effect::Inspect { step: at });
                     }
                 }
+                debug_assert!(
+                    self.run.ready().all(|at| self.flights.of(at).is_some()),
+                    "a step was forgotten"
+                );
             }
             (State::Paused | State::Blocked | State::Proposed, None) => {}
         }
@@ -440,10 +435,8 @@ impl Engine {
 
     /// A step failed whose policy is to end the run.
     fn aborting(&self) -> Option<String> {
-        let mut steps = self.run.steps.iter().zip(&self.run.plan.steps);
-        steps
-            .find(|(record, spec)| record.state == StepState::Failed && spec.on_failure == OnFailure::Abort)
-            .map(|(record, spec)| format!("step {} failed: {}", spec.id, record.detail))
+        let at = self.run.aborting()?;
+        Some(format!("step {} failed: {}", self.step(at).id, self.run.steps[at].detail))
     }
 }
 

@@ -4,10 +4,11 @@ use super::*;
 use crate::action::FenceProof;
 use crate::ids::{Digest, RunId, ServiceId};
 use crate::journal::{Override, Trigger};
-use crate::plan::{Mode, Plan, Request, Require, Unreachable, Verify};
+use crate::plan::{Mode, OnFailure, Plan, Request, Require, Unreachable, Verify};
 use crate::run::StepState::*;
 use crate::time::Span;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn at(ms: u64) -> Now {

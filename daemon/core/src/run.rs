@@ -142,11 +142,19 @@ pub struct Run {
     proposed: bool,
     paused: bool,
     ended: Option<End>,
-    index: BTreeMap<StepId, usize>,
-    dependents: Vec<Vec<usize>>,
+    shape: Arc<Shape>,
     unmet: Vec<usize>,
     ready: BTreeSet<usize>,
     open: usize,
+    /// Failed steps whose policy is to end the run.
+    aborting: BTreeSet<usize>,
+}
+
+/// What follows from the plan alone; shared by all copies of a run.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    index: BTreeMap<StepId, usize>,
+    dependents: Vec<Vec<usize>>,
 }
 
 impl Run {
@@ -200,11 +208,14 @@ impl Run {
             proposed: *proposed,
             paused: false,
             ended: None,
-            index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
-            dependents,
+            shape: Arc::new(Shape {
+                index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
+                dependents,
+            }),
             ready: unmet.iter().enumerate().filter(|(_, unmet)| **unmet == 0).map(|(step, _)| step).collect(),
             unmet,
             open: plan.steps.len(),
+            aborting: BTreeSet::new(),
             plan,
         })
     }
@@ -238,12 +249,27 @@ impl Run {
 
     /// The place of a step in the plan.
     pub fn step_index(&self, step: &StepId) -> Option<usize> {
-        self.index.get(step).copied()
+        self.shape.index.get(step).copied()
     }
 
     /// Pending steps whose needs are met, in plan order.
     pub fn ready(&self) -> impl Iterator<Item = usize> + '_ {
         self.ready.iter().copied()
+    }
+
+    /// Whether a step is pending and its needs are met.
+    pub(crate) fn is_ready(&self, step: usize) -> bool {
+        self.ready.contains(&step)
+    }
+
+    /// The steps that need this one.
+    pub(crate) fn dependents(&self, step: usize) -> &[usize] {
+        &self.shape.dependents[step]
+    }
+
+    /// The first failed step whose policy is to end the run.
+    pub(crate) fn aborting(&self) -> Option<usize> {
+        self.aborting.first().copied()
     }
 
     /// Steps that have not ended.
@@ -302,14 +328,14 @@ impl Run {
         (End::Partial, why.join("; "))
     }
 
-    /// Whether `event` can follow.
-    pub(crate) fn admits(&self, event: &Event) -> Result<(), Illegal> {
+    /// Whether `event` can follow, and the place of the step that it then changes.
+    pub(crate) fn admits(&self, event: &Event) -> Result<Option<usize>, Illegal> {
         self.check(event).map_err(|why| Illegal { sequence: event.sequence, why })
     }
 
     /// The one transition function.
     pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
-        self.admits(event)?;
+        let step = self.admits(event)?;
         self.sequence = event.sequence;
         self.epoch = event.epoch;
         self.elapsed_ms = event.elapsed_ms;
@@ -341,21 +367,20 @@ impl Run {
             Body::Retried { step: None, .. } => {
                 self.blocks.remove(&None);
             }
-            Body::StepStarted { step, .. }
-            | Body::StepActed { step, .. }
-            | Body::StepSucceeded { step, .. }
-            | Body::StepAlreadyDone { step, .. }
-            | Body::AttemptFailed { step, .. }
-            | Body::StepFailed { step, .. }
-            | Body::StepSkipped { step, .. }
-            | Body::Retried { step: Some(step), .. }
-            | Body::ApprovalGiven { step, .. } => self.apply_step(self.index[step], event),
+            Body::StepStarted { .. }
+            | Body::StepActed { .. }
+            | Body::StepSucceeded { .. }
+            | Body::StepAlreadyDone { .. }
+            | Body::AttemptFailed { .. }
+            | Body::StepFailed { .. }
+            | Body::StepSkipped { .. }
+            | Body::Retried { step: Some(_), .. }
+            | Body::ApprovalGiven { .. } => self.apply_step(step.expect("the entry was admitted"), event),
         }
         Ok(())
     }
 
     fn apply_step(&mut self, at: usize, event: &Event) {
-        let id = self.plan.steps[at].id.clone();
         let record = &mut self.steps[at];
         let before = record.state;
         match &event.body {
@@ -403,14 +428,20 @@ impl Run {
             _ => {}
         }
         let after = record.state;
-        if after.ended() || matches!(event.body, Body::Retried { .. }) {
-            self.blocks.remove(&Some(id));
-        }
         if after.ended() {
             record.started_ms.get_or_insert(event.elapsed_ms);
             record.ended_ms = Some(event.elapsed_ms);
         }
+        if after.ended() || matches!(event.body, Body::Retried { .. }) {
+            self.unblock(at);
+        }
         self.move_step(at, before, after);
+    }
+
+    fn unblock(&mut self, at: usize) {
+        if !self.blocks.is_empty() {
+            self.blocks.remove(&Some(self.plan.steps[at].id.clone()));
+        }
     }
 
     /// Whether a step in `state` lets the steps that need it go on.
@@ -423,6 +454,12 @@ impl Run {
     }
 
     fn move_step(&mut self, at: usize, before: StepState, after: StepState) {
+        let shape = self.shape.clone();
+        if after == StepState::Failed && self.plan.steps[at].on_failure == OnFailure::Abort {
+            self.aborting.insert(at);
+        } else {
+            self.aborting.remove(&at);
+        }
         match (before.ended(), after.ended()) {
             (false, true) => self.open -= 1,
             (true, false) => self.open += 1,
@@ -430,7 +467,7 @@ impl Run {
         }
         match (self.releases(at, before), self.releases(at, after)) {
             (false, true) => {
-                for &next in &self.dependents[at] {
+                for &next in &shape.dependents[at] {
                     self.unmet[next] -= 1;
                     if self.unmet[next] == 0 && self.steps[next].state == StepState::Pending {
                         self.ready.insert(next);
@@ -438,7 +475,7 @@ impl Run {
                 }
             }
             (true, false) => {
-                for &next in &self.dependents[at] {
+                for &next in &shape.dependents[at] {
                     self.unmet[next] += 1;
                     self.ready.remove(&next);
                 }

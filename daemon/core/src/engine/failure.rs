@@ -12,7 +12,7 @@ use crate::time::Span;
 impl Engine {
     /// An attempt failed: leave it out, try again, or give up as the playbook says.
     pub(super) fn failed(&mut self, at: usize, failure: Failure) {
-        self.flights.insert(at, Flight::Journaling);
+        self.flights.begin(at, Flight::Journaling);
         let (spec, record) = (&self.run.plan.steps[at], &self.run.steps[at]);
         let step = spec.id.clone();
         if failure.kind == FailureKind::Unreachable && spec.unreachable == Unreachable::Skip {

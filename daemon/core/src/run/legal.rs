@@ -6,7 +6,8 @@ use crate::ids::StepId;
 use crate::journal::{Block, Body, End, Event, VERSION};
 
 impl Run {
-    pub(super) fn check(&self, event: &Event) -> Result<(), String> {
+    /// The place of the step that the entry changes, if it changes one.
+    pub(super) fn check(&self, event: &Event) -> Result<Option<usize>, String> {
         if event.version != VERSION {
             return Err(format!("version {} is not read by this member", event.version));
         }
@@ -31,7 +32,7 @@ impl Run {
             Body::Resumed { .. } => self.paused,
             Body::Ended { end: End::Succeeded | End::Partial, .. } => self.open == 0 && self.cleared,
             Body::Ended { end: End::Cancelled, .. } => self.proposed,
-            Body::Blocked(Block { step: Some(step), .. }) => self.index.contains_key(step),
+            Body::Blocked(Block { step: Some(step), .. }) => self.step_index(step).is_some(),
             Body::Blocked(Block { step: None, .. }) | Body::Retried { step: None, .. } => !self.cleared,
             Body::TookOver | Body::AbortAsked { .. } | Body::Ended { .. } => true,
             Body::StepStarted { step, .. }
@@ -44,10 +45,10 @@ impl Run {
             | Body::Retried { step: Some(step), .. }
             | Body::ApprovalGiven { step, .. } => return self.check_step(step, &event.body),
         };
-        if fits { Ok(()) } else { Err(format!("not while the run is {}", self.state())) }
+        if fits { Ok(None) } else { Err(format!("not while the run is {}", self.state())) }
     }
 
-    fn check_step(&self, step: &StepId, body: &Body) -> Result<(), String> {
+    fn check_step(&self, step: &StepId, body: &Body) -> Result<Option<usize>, String> {
         use StepState::{Failed, Pending, Started, Unknown, Verifying};
         let at = self.step_index(step).ok_or_else(|| format!("the plan has no step {step}"))?;
         let record = &self.steps[at];
@@ -77,6 +78,6 @@ impl Run {
             Body::ApprovalGiven { .. } => record.state == Started,
             _ => false,
         };
-        if fits { Ok(()) } else { Err(format!("step {step} is {}", record.state)) }
+        if fits { Ok(Some(at)) } else { Err(format!("step {step} is {}", record.state)) }
     }
 }

@@ -92,6 +92,8 @@ pub(super) struct Life<'a> {
     acts: Vec<(u32, Came)>,
     ticking: Option<Mono>,
     visiting: bool,
+    /// Nothing was left but to tick.
+    idle: bool,
     asked: u64,
     lost: Option<Loss>,
 }
@@ -116,6 +118,7 @@ impl<'a> Life<'a> {
             acts: vec![(0, Came::Unreached); case.steps.len()],
             ticking: None,
             visiting: false,
+            idle: false,
             asked: 0,
             lost: None,
         }
@@ -127,7 +130,7 @@ impl<'a> Life<'a> {
         let most = ENDLESS * (self.case.steps.len() as u64 + 1);
         let mut happenings = 0;
         while self.checker.breach().is_none() {
-            let Some(what) = self.clock.advance() else { break };
+            let Some(what) = self.clock.advance().or_else(|| self.last_tick()) else { break };
             happenings += 1;
             if happenings > most {
                 self.checker.note(Breach::Endless { happenings: most });
@@ -140,6 +143,13 @@ impl<'a> Life<'a> {
             }
         }
         self.close()
+    }
+
+    /// Daemons tick for ever. When nothing else is left, one more tick shows whether that helps.
+    fn last_tick(&mut self) -> Option<Happening> {
+        let run = self.leader.as_ref()?.runs().next()?;
+        let tick = !std::mem::replace(&mut self.idle, true) && close::waits(run).is_empty();
+        tick.then_some(Happening::Heard(Heard::Tick))
     }
 
     /// Tells how everything stands, and lets the first leader begin.
@@ -163,6 +173,7 @@ impl<'a> Life<'a> {
     }
 
     fn happens(&mut self, what: Happening) {
+        self.idle &= what == Happening::Heard(Heard::Tick);
         match what {
             Happening::Lead => self.lead(),
             Happening::Visit => self.visit(),

@@ -55,7 +55,7 @@ impl Life<'_> {
 }
 
 /// What a run waits for; nothing when it goes on by itself.
-fn waits(run: &Run) -> Vec<Wait> {
+pub(super) fn waits(run: &Run) -> Vec<Wait> {
     let mut waits: Vec<Wait> =
         run.blocks.values().map(|block| Wait { step: block.step.clone(), why: Some(block.kind) }).collect();
     let steps = run.steps.iter().zip(&run.plan.steps);
