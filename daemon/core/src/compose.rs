@@ -192,7 +192,7 @@ impl<'a> Composer<'a, '_> {
         whole: &mut Playbook,
     ) -> Option<BTreeMap<String, String>> {
         let passed = step.call.args.map("inputs");
-        for (name, _) in passed.iter().filter(|(name, _)| !inner.inputs.contains_key(&name.value)) {
+        if let Some((name, _)) = passed.iter().find(|(name, _)| !inner.inputs.contains_key(&name.value)) {
             let message = format!(
                 "the playbook {} has no input {}",
                 quoted(inner.id.value.as_str()),

@@ -41,15 +41,16 @@ pub(crate) fn lint(documents: &Documents, today: Option<Date>, findings: &mut Fi
     objectives::data(fleet, &business, findings);
     if !documents.cut {
         let whole = composed.iter().map(|(name, playbook)| (*name, &**playbook)).collect();
+        let inner = compose::inner(&playbooks);
         references::lint(documents, fleet, &playbooks, findings);
         playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));
         if fleet.sites.len() <= fleet::MAX_SITES {
-            bindings::lint(fleet, &business, &whole, findings);
+            bindings::lint(fleet, &business, &whole, &inner, findings);
         }
         // Of what contradicts itself nothing more can be proven.
         match findings.has_errors_in(Group::Structure) {
             true => proof::cycles(fleet, findings),
-            false => proof::prove(fleet, &whole, &compose::inner(&playbooks), today, findings),
+            false => proof::prove(fleet, &whole, &inner, today, findings),
         }
     }
 }

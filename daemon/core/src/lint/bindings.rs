@@ -22,10 +22,11 @@ pub(super) fn lint(
     fleet: &Fleet,
     business: &Business<'_>,
     playbooks: &BTreeMap<&str, &Playbook>,
+    parts: &BTreeSet<&str>,
     findings: &mut Findings,
 ) {
     let mut left = MAX_BOUND;
-    for playbook in playbooks.values() {
+    for (name, playbook) in playbooks {
         let ways = pairs(fleet, playbook);
         let is_new = |(from, to): &(&SiteId, &SiteId)| {
             !ways.contains(&(*from, *to)) && destination(fleet, playbook, from, to).is_empty()
@@ -43,15 +44,16 @@ pub(super) fn lint(
             continue;
         };
         left = rest;
-        both(fleet, business, playbook, &ways, &back, findings);
+        both(fleet, business, (playbook, parts.contains(name)), &ways, &back, findings);
     }
 }
 
-/// Binds the ways there, and when they are right the ways back.
+/// Binds the ways there, and when they are right the ways back. With the playbook stands whether
+/// others run it.
 fn both(
     fleet: &Fleet,
     business: &Business<'_>,
-    playbook: &Playbook,
+    (playbook, is_part): (&Playbook, bool),
     ways: &Ways<'_>,
     back: &[Way<'_>],
     findings: &mut Findings,
@@ -75,7 +77,7 @@ fn both(
         for &mode in &playbook.modes {
             let plan = bind(way, mode, &mut bound);
             if let Some(plan) = plan.filter(|_| mode == Mode::Emergency && bound.is_empty()) {
-                objectives::time(fleet, business, playbook, &plan, findings);
+                objectives::time(fleet, business, playbook, is_part, &plan, findings);
             }
         }
     }

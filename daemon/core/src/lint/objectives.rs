@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 ///
 /// A service is back when the steps that restore it have ended, and all that it needs is back.
 /// One that is active in the site that is left, and that no step restores, is back with the last
-/// step.
+/// step. Of a part that other playbooks run, only what it restores and names itself is judged: the
+/// rest is back by then, or is judged with them.
 pub(super) fn time(
     fleet: &Fleet,
     business: &Business<'_>,
     playbook: &Playbook,
+    is_part: bool,
     plan: &Plan,
     findings: &mut Findings,
 ) {
@@ -54,12 +56,13 @@ pub(super) fn time(
     }
     let Some(end) = (0..plan.steps.len()).reduce(|one, other| chain.later(one, other)) else { return };
     let mut back: BTreeMap<usize, usize> = BTreeMap::new();
-    for number in business.with_needs(named) {
+    for number in business.with_needs(named.iter().copied()) {
         let (id, service) = business.service(number);
+        let others_do = is_part && !named.contains(&number);
         let own = restored_by
             .get(&number)
             .copied()
-            .or_else(|| service.is_active_in(&plan.request.from).then_some(end));
+            .or_else(|| (service.is_active_in(&plan.request.from) && !others_do).then_some(end));
         let needed = business.needs(number).iter().filter_map(|need| back.get(need).copied());
         let Some(last) = own.into_iter().chain(needed).reduce(|one, other| chain.later(one, other)) else {
             continue;

@@ -313,3 +313,32 @@ fn a_composed_playbook_is_judged_as_a_whole() {
     assert_eq!(run(["data", "names"]), [""; 0]);
     assert_eq!(run(["names", "data"]), ["SF052 names.yaml:8", "SF054 names.yaml:8", "SF052 names.yaml:9"]);
 }
+
+/// What a part only needs is back before it, or late in the whole.
+#[test]
+fn a_part_is_judged_by_what_it_restores() {
+    let fleet = FLEET.replace("shop-db: {tier: 0,", "shop-db: {tier: 0, objectives: {rto: 6m},");
+    let file = |name: &str, steps: &str| {
+        let text = format!(
+            "api: standfast/v1\nplaybook: {name}\ntitle: Part\nservices: [shop]\nmodes: [emergency]\nsteps:\n{steps}"
+        );
+        SourceFile::new(format!("{name}.yaml"), text)
+    };
+    let slow = "  - {id: web, timeout: 6m, restores: [shop], wait.until: {all: [{postgres.writable: {cluster: orders, at: $to}}]}}\n";
+    let (one, two) =
+        ("  - {id: one, playbook.run: {playbook: data}}\n", "  - {id: two, playbook.run: {playbook: web}}\n");
+    let judged = |whole: &str| {
+        let files = vec![
+            SourceFile::new("fleet.yaml", fleet.clone()),
+            SourceFile::new("shop.yaml", SHOP),
+            file("data", &format!("{FENCED}{PROMOTE}")),
+            file("web", slow),
+            file("whole", whole),
+        ];
+        let late = found(files).into_iter().filter(|id| id.contains("SF062")).collect::<Vec<_>>();
+        late.into_iter().map(|id| id.split(':').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&format!("{one}{two}")), [""; 0]);
+    assert_eq!(judged(one), ["SF062 web.yaml"], "nobody runs `web`, so it stands for itself");
+    assert_eq!(judged(&format!("{two}{one}")), ["SF062 whole.yaml"]);
+}
