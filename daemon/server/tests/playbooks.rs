@@ -35,6 +35,9 @@ fn every_example_lints_clean() {
             .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
             .map(|path| SourceFile::new(path.display().to_string(), fs::read_to_string(path).unwrap()))
             .collect();
+        if files.is_empty() {
+            continue;
+        }
         let (_, findings) = Bundle::load(files.clone());
         assert!(findings.is_empty(), "{}", findings.to_text(&files, false));
         examples += 1;
