@@ -19,6 +19,7 @@ use crate::shutdown;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
 use crate::store::{Store, StoreError};
+use crate::survival;
 use crate::tls::{Tls, TlsError};
 use rand::Rng as _;
 use standfast_core::bundle::Bundle;
@@ -185,6 +186,12 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let _ = leading;
     let looker = Looker { me: me.clone(), store: store.clone(), env: env.clone(), bundle: bundle.clone() };
     tokio::spawn(look::follow(looker, serving.clone()));
+    let voters = match &settings.store {
+        settings::Store::Etcd(etcd) => etcd.endpoints.clone(),
+        settings::Store::Embedded => Vec::new(),
+    };
+    let surviving = survival::follow(store.clone(), bundle.clone(), voters, metrics.clone(), serving.clone());
+    tokio::spawn(surviving);
     let deps = api::Deps {
         me: me.clone(),
         store: store.clone(),

@@ -25,6 +25,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod store;
 pub mod supervise;
+pub mod survival;
 pub mod telemetry;
 pub mod term;
 pub mod tls;

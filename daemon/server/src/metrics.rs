@@ -43,6 +43,7 @@ struct Inner {
     verdict: Family<VerdictOf, Gauge>,
     vote: Family<VoteOn, Gauge>,
     would_act: Family<GuardOf, Gauge>,
+    survives: Family<SiteOf, Gauge>,
     /// Guards that were ever shown of a site: those that refuse no longer are set to 0.
     guards: Mutex<BTreeMap<String, BTreeSet<String>>>,
     probe_seconds: Timings<ProbeOf>,
@@ -70,6 +71,7 @@ labels! {
     VerdictOf { site, verdict }
     VoteOn { site, voter }
     GuardOf { site, guard }
+    SiteOf { site }
     ProbeOf { site, kind }
     ProbeResult { site, kind, result }
     RunsIn { state }
@@ -114,6 +116,12 @@ impl Metrics {
                 r,
                 "would_act",
                 "1 for each guard that would refuse now, were the site lost; none: none would",
+                Family::default(),
+            ),
+            survives: add(
+                r,
+                "survives",
+                "1 if Standfast and a way to reach people would be left, were the site gone now",
                 Family::default(),
             ),
             guards: Mutex::default(),
@@ -188,6 +196,14 @@ impl Metrics {
         for guard in shown.iter() {
             let gauge = self.0.would_act.get_or_create(&GuardOf::new(site, guard));
             gauge.set(refusing.contains(guard.as_str()).into());
+        }
+    }
+
+    /// For every site of the fleet, whether we would survive its loss; other sites are forgotten.
+    pub fn set_survives<'s>(&self, sites: impl IntoIterator<Item = (&'s str, bool)>) {
+        self.0.survives.clear();
+        for (site, survives) in sites {
+            self.0.survives.get_or_create(&SiteOf::new(site)).set(survives.into());
         }
     }
 
@@ -284,6 +300,16 @@ mod tests {
         metrics.set_would_act("a", []);
         assert_eq!(shown("G07").as_deref(), Some("0"));
         assert_eq!(shown("none").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn sites_that_are_gone_from_the_fleet_are_gone_from_the_metrics() {
+        let metrics = Metrics::new();
+        metrics.set_survives([("a", true), ("old", false)]);
+        metrics.set_survives([("a", false)]);
+        let text = metrics.encode();
+        assert!(text.contains("standfast_survives{site=\"a\"} 0\n"), "{text}");
+        assert!(!text.contains("old"), "{text}");
     }
 
     #[test]

@@ -16,10 +16,10 @@ impl Decoder<'_> {
         at: Place,
         cut: bool,
     ) -> Object {
-        let (dotted, plain): (Vec<_>, Vec<_>) =
-            entries.iter().cloned().partition(|entry| entry.key.contains('.'));
+        let (dotted, plain): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().partition(|entry| entry.key.contains('.'));
         let mut object = Object { at, ..Object::default() };
-        for entry in &plain {
+        for entry in plain {
             match fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => self.field(entry, field, &mut object),
                 None => {

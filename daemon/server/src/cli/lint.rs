@@ -1,5 +1,7 @@
 //! `standfast lint` and `standfast explain`: proof from files alone. No member is asked.
 
+mod self_proof;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +10,7 @@ use serde_json::json;
 use standfast_core::bundle::Bundle;
 use standfast_core::explain;
 use standfast_core::finding::{Finding, code};
+use standfast_core::proof::survival;
 use standfast_core::source::{MAX_BYTES, SourceFile};
 
 use crate::clock;
@@ -21,6 +24,9 @@ pub struct LintArgs {
     /// Files, or folders of which all *.yaml and *.yml count: one fleet, and its playbooks
     #[arg(default_value = ".")]
     paths: Vec<PathBuf>,
+    /// Also: would Standfast itself survive the loss of each site, with a way to reach people?
+    #[arg(long = "self")]
+    itself: bool,
 }
 
 /// `standfast explain ...`
@@ -34,6 +40,7 @@ pub struct ExplainArgs {
 pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (files, unread) = read(&args.paths)?;
     let (bundle, mut findings) = Bundle::load_on(files.clone(), Some(clock::today()));
+    let survival = if args.itself { survival::of_files(files.clone()) } else { None };
     let mut sorted = files;
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     if !unread.is_empty() {
@@ -50,6 +57,9 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
             if let Some(bundle) = &bundle {
                 summary(bundle, output)?;
             }
+            if let Some(sites) = &survival {
+                self_proof::table(sites, &mut output.out)?;
+            }
         }
         Format::Sarif => output.data(&findings.to_sarif(&sorted), |_, _| Ok(()))?,
         Format::Json | Format::Yaml | Format::Mermaid => {
@@ -58,10 +68,14 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
                 value["bundle"] = json!(bundle.digest);
                 value["bounds_ms"] = json!(bundle.fleet.timing.bounds());
             }
+            if let Some(sites) = &survival {
+                value["survival"] = self_proof::json(sites);
+            }
             output.data(&value, |_, _| Ok(()))?;
         }
     }
-    Ok(if findings.has_errors() { Exit::Found } else { Exit::Done })
+    let lost = survival.iter().flatten().any(|site| !site.survives());
+    Ok(if findings.has_errors() || lost { Exit::Found } else { Exit::Done })
 }
 
 fn summary(bundle: &Bundle, output: &mut Output) -> Result<(), Failure> {
@@ -202,7 +216,7 @@ mod tests {
 
     fn run(folder: &Path, format: Format) -> (Result<Exit, Failure>, String) {
         let (mut output, paper) = output(format);
-        let exit = lint(&LintArgs { paths: vec![folder.to_owned()] }, &mut output);
+        let exit = lint(&LintArgs { paths: vec![folder.to_owned()], itself: false }, &mut output);
         (exit, text(&paper))
     }
 
@@ -216,6 +230,42 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("a lost site is seen within 23.5 s"), "{shown}");
+    }
+
+    /// The fleet of the example, which says nothing about itself, and then says everything.
+    #[test]
+    fn the_self_proof_gives_its_reasons() {
+        let folder = example(|text| text.as_bytes().to_vec());
+        let proof = |format| {
+            let (mut output, paper) = output(format);
+            let exit = lint(&LintArgs { paths: vec![folder.path().to_owned()], itself: true }, &mut output);
+            (exit, text(&paper))
+        };
+        let (exit, shown) = proof(Format::Table);
+        assert_eq!(exit, Ok(Exit::Found), "what nobody says is not proven");
+        assert!(shown.contains("SITE  SURVIVED  MAJORITY"), "{shown}");
+        assert!(
+            shown.contains("a: people: nobody says on what it stands (control: {channels: …})"),
+            "{shown}"
+        );
+
+        let fleet = folder.path().join("fleet.yaml");
+        let control = "control:\n  voters: {x: a, y: b, z: w}\n  members: {x: {site: a}, y: {site: b}}\n  \
+                       channels: {outside: phones}\n  alerting: {site: a}\n";
+        fs::write(&fleet, fs::read_to_string(&fleet).unwrap() + control).unwrap();
+        let (exit, shown) = proof(Format::Table);
+        assert_eq!(exit, Ok(Exit::Found));
+        assert!(shown.contains("a: alerting: nothing of `alerting` is left (alerting -> a)"), "{shown}");
+        let (_, shown) = proof(Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let survives: Vec<_> =
+            value["survival"].as_array().unwrap().iter().map(|s| s["survives"].clone()).collect();
+        assert_eq!(survives, [json!(false), json!(true), json!(true)]);
+        assert_eq!(value["survival"][0]["parts"][4]["path"], json!(["alerting", "a"]));
+
+        fs::write(&fleet, fs::read_to_string(&fleet).unwrap().replace("{site: a}\n", "{site: [a, w]}\n"))
+            .unwrap();
+        assert_eq!(proof(Format::Table).0, Ok(Exit::Done));
     }
 
     #[test]
