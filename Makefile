@@ -1,10 +1,13 @@
 # Standfast: what to type. Every target sets up what it needs; see integration/parts.sh.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab bench lint fmt clean ready
+.PHONY: help demo test lab fuzz bench lint fmt clean ready
 SHELL := /bin/bash
 
 # The store of the demo: `embedded` (one daemon) or `etcd` (three members, three daemons).
 STORE ?= embedded
+
+# For each target of `make fuzz`, in seconds. SEED=n throws the same files again.
+TIME ?= 60
 
 # Puts the real parts on PATH. The first call fetches what the system lacks.
 PARTS := parts=$$(integration/parts.sh) && . "$$parts" &&
@@ -14,6 +17,7 @@ help:
 	@echo "make demo STORE=etcd   the same with three etcd members and three daemons"
 	@echo "make test              every test that needs only loopback, real parts included"
 	@echo "make lab               sites in network namespaces, cut off from each other; no root needed"
+	@echo "make fuzz              changed files thrown at parser and proof, 60 s each (TIME=s SEED=n)"
 	@echo "make bench             the figures of docs/benchmarks.md, each with its bound"
 	@echo "make lint              formatting, clippy, the purity of the core, the playbooks"
 	@echo "make fmt               format the code"
@@ -44,6 +48,13 @@ lab: ready
 	@$(PARTS) cargo build -p standfast -p standfast-integration --bins
 	@$(PARTS) cargo test -p standfast-integration --test lab \
 		--config 'target."cfg(unix)".runner = ["integration/lab.sh"]' -- --test-threads=1
+
+# Needs no parts: only the core is read. What breaks something is kept in integration/fuzz/corpus.
+fuzz:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)" >&2; exit 2; }
+	@cargo build --profile fuzz -p standfast-fuzz
+	@cargo run -q --profile fuzz -p standfast-fuzz -- hunt parser --seconds $(TIME) $(if $(SEED),--seed $(SEED))
+	@cargo run -q --profile fuzz -p standfast-fuzz -- hunt proof --seconds $(TIME) $(if $(SEED),--seed $(SEED))
 
 bench: ready
 	@$(PARTS) cargo build --release -p standfast -p standfast-integration --bins

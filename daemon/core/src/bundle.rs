@@ -142,7 +142,7 @@ fn not_ours(at: Place, message: &str) -> Finding {
 
 /// Decides by its key what a document is, and decodes it.
 fn document(root: &Node, cut: bool, findings: &mut Findings) -> Option<(Document, Vec<Waiver>)> {
-    let start = Place { end: root.at.end.min(root.at.start.saturating_add(1)), ..root.at };
+    let start = root.at.beginning();
     let entries = match &root.kind {
         Kind::Map { entries, .. } => entries,
         Kind::Bad => return None,

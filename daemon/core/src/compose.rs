@@ -19,6 +19,9 @@ pub const RUN: &str = "playbook.run";
 /// What a step that names a playbook may have beside that.
 const ENVELOPE: [&str; 3] = ["id", "needs", "modes"];
 
+/// More steps than this are not composed, over all playbooks: each costs memory of its own.
+const MAX_COMPOSED: usize = 100_000;
+
 type Playbooks<'a> = BTreeMap<&'a str, &'a Playbook>;
 
 /// All playbooks, each with its `playbook.run` steps replaced. One that cannot be composed is
@@ -28,13 +31,21 @@ pub(crate) fn all<'a>(
     findings: &mut Findings,
 ) -> BTreeMap<&'a str, Cow<'a, Playbook>> {
     let mut composed = BTreeMap::new();
+    let mut total = 0;
     for (name, playbook) in playbooks {
         if !playbook.flat().any(runs) {
             composed.insert(*name, Cow::Borrowed(*playbook));
             continue;
         }
         let mut composer = Composer { playbooks, path: vec![*name], count: 0, findings };
-        if let Some(playbook) = composer.playbook(playbook) {
+        let whole = composer.playbook(playbook);
+        total += composer.count;
+        if total > MAX_COMPOSED {
+            let message = format!("more than {MAX_COMPOSED} steps in all playbooks with those that they run");
+            findings.push(Finding::new(code::TOO_LARGE, playbook.id.at, message));
+            break;
+        }
+        if let Some(playbook) = whole {
             composed.insert(*name, Cow::Owned(playbook));
         }
     }

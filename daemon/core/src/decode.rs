@@ -221,8 +221,7 @@ impl<'a> Decoder<'a> {
             }
             match field.need {
                 Need::Required if !cut => {
-                    let mut start = object.at;
-                    start.end = start.end.min(start.start.saturating_add(1));
+                    let start = object.at.beginning();
                     let message = format!("the key {} is missing", quoted(field.name));
                     self.report(Finding::new(code::MISSING_KEY, start, message).help(format!(
                         "{}: {}",

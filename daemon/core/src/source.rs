@@ -53,6 +53,13 @@ pub struct Place {
     pub end: u32,
 }
 
+impl Place {
+    /// Where it begins, without its text: that may be long, and its first byte no character.
+    pub fn beginning(self) -> Self {
+        Self { end: self.start, ..self }
+    }
+}
+
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {

@@ -41,8 +41,7 @@ impl Decoder<'_> {
         match dotted.as_slice() {
             [] if block || cut => {}
             [] => {
-                let mut start = at;
-                start.end = start.end.min(start.start.saturating_add(1));
+                let start = at.beginning();
                 let message = format!("there is no {noun} here: exactly one dotted key names it");
                 self.report(Finding::new(code::ONE_ACTION, start, message));
             }
