@@ -75,7 +75,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Hunt { target, seconds, seed, count, still, from, keep } => {
-            let seed = seed.unwrap_or_else(|| of_the_clock());
+            let seed = seed.unwrap_or_else(of_the_clock);
             let keep = keep.unwrap_or_else(|| pool::folder(target));
             let (time, still) = (Duration::from_secs(seconds), Duration::from_secs(still));
             let hunt = Hunt { target, seed, time, count, still, from, keep };

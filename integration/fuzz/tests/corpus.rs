@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use standfast_fuzz::hunt::{Bag, Hunt};
+use standfast_fuzz::hunt::Hunt;
 use standfast_fuzz::{Target, pool};
 
 #[test]
