@@ -93,15 +93,18 @@ fn recovered_channel(model: &Model<'_>, books: &[Book<'_>], area: &Area, loss: &
     let mut waits = None;
     for (home, nodes) in homes.any.iter().zip(model.homes("channels")) {
         let alive = nodes.as_ref().is_none_or(|nodes| nodes.iter().any(|node| !loss.is_dead(*node)));
-        match home {
-            _ if !alive => {}
-            Home::Service(service) => match model.service(&service.value) {
-                Some(number) if moved.contains(&number) && serves_inside(number) => {
-                    waits = waits.or(Some(service));
-                }
-                _ => return None,
-            },
-            Home::Host(_) | Home::Sites(_) | Home::Outside(_) => return None,
+        let recovered = match home {
+            Home::Service(service) => {
+                let number = model.service(&service.value);
+                number.filter(|number| moved.contains(number) && serves_inside(*number)).map(|_| service)
+            }
+            Home::Host(_) | Home::Sites(_) | Home::Outside(_) => None,
+        };
+        match recovered {
+            // Also when it does not come back: that is told beside it.
+            Some(service) => waits = waits.or(Some(service)),
+            None if alive => return None,
+            None => {}
         }
     }
     let service = waits?;

@@ -76,7 +76,8 @@ pub(crate) fn judge(
         }
     }
     for &number in &moved {
-        if !loss.is_dead(model.service_node(number)) {
+        // What is missing at the places of its own is missing whatever becomes of its needs.
+        if loss.last_place(model.service_node(number)).is_none() {
             partial(model, area, number).into_iter().for_each(&mut report);
         }
     }

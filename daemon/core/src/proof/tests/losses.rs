@@ -62,6 +62,13 @@ fn an_application_comes_back_in_part() {
         "runs_in: {a: active, b: {form: standby, share: 40}}\n",
     )]);
     assert_eq!(part, ["SF108 fleet.yaml:30"]);
+    // That it does not come back at all for now, without its database, does not hide it.
+    let told = findings(&[
+        ("runs_in: {a: active, b: standby}\n", "runs_in: {a: active, b: {form: standby, share: 40}}\n"),
+        (DB, &DB.replace(", b: standby", "")),
+    ]);
+    let ids: Vec<_> = told.iter().map(|finding| finding.code.id).collect();
+    assert_eq!(ids, ["SF108", "SF103", "SF100"], "{told:?}");
 }
 
 /// A host is where its domain or its network says, whatever the resource is called.

@@ -1,6 +1,6 @@
 //! Standfast itself, and the people who command it.
 
-use super::{END, TOOL, found, with};
+use super::{DB, END, TOOL, findings, found, with};
 
 const NONE: [&str; 0] = [];
 
@@ -88,6 +88,11 @@ fn responders_do_not_talk_over_what_they_bring_back() {
     assert_eq!(channels("[{service: shop}, {outside: phones}]"), NONE);
     assert_eq!(channels("[{service: shop}, {site: a}]"), ["SF136 fleet.yaml:54"], "the other one burns too");
     assert_eq!(channels("[{service: shop}, {site: w}]"), NONE);
+    // While it cannot even be brought back, that is told as well.
+    let channels = format!("control: {{channels: {{service: shop}}}}\n{END}");
+    let told = findings(&[(DB, &DB.replace(", b: standby", "")), (END, &channels)]);
+    let ids: Vec<_> = told.iter().map(|finding| finding.code.id).filter(|id| *id > "SF130").collect();
+    assert_eq!(ids, ["SF135", "SF136"], "{told:?}");
 }
 
 #[test]
