@@ -22,27 +22,42 @@ fn the_reference_is_up_to_date() {
     }
 }
 
-#[test]
-fn every_example_lints_clean() {
-    let mut examples = 0;
-    for folder in fs::read_dir(playbooks()).unwrap().map(|entry| entry.unwrap().path()) {
-        if !folder.is_dir() {
-            continue;
-        }
-        let files: Vec<_> = fs::read_dir(&folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+/// What is there to be refused, and tested where that is: daemon/core/tests/pangyo.rs.
+const REFUSED: &[&str] = &["pangyo-2022/actual"];
+
+/// The YAML of every folder that has some.
+fn examples() -> Vec<(PathBuf, Vec<SourceFile>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![playbooks()];
+    while let Some(folder) = folders.pop() {
+        let mut paths: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        folders.extend(paths.iter().filter(|path| path.is_dir()).cloned());
+        let yaml = paths.iter().filter(|path| path.extension().is_some_and(|e| e == "yaml"));
+        let files: Vec<_> = yaml
             .map(|path| SourceFile::new(path.display().to_string(), fs::read_to_string(path).unwrap()))
             .collect();
-        if files.is_empty() {
-            continue;
+        if !files.is_empty() {
+            found.push((folder, files));
         }
-        let (_, findings) = Bundle::load(files.clone());
-        assert!(findings.is_empty(), "{}", findings.to_text(&files, false));
-        examples += 1;
     }
-    assert!(examples > 0);
+    found
+}
+
+#[test]
+fn every_example_lints_clean_but_what_is_there_to_be_refused() {
+    let mut refused = 0;
+    let examples = examples();
+    for (folder, files) in &examples {
+        let (_, findings) = Bundle::load(files.clone());
+        if REFUSED.iter().any(|name| folder.ends_with(name)) {
+            assert!(findings.has_errors(), "{}", folder.display());
+            refused += 1;
+        } else {
+            assert!(findings.is_empty(), "{}", findings.to_text(files, false));
+        }
+    }
+    assert_eq!((examples.len() - refused, refused), (2, REFUSED.len()));
 }
 
 /// Every window can be set by the key under which it is listed.
