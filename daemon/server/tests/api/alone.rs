@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use standfast::store::{EmbeddedStore, Store};
+use standfast::records;
+use standfast::store::{EmbeddedStore, Range, Store};
 use standfast_proto::reason;
 use standfast_proto::v1::cluster_client::ClusterClient;
 use standfast_proto::v1::sites_client::SitesClient;
@@ -15,6 +16,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::fixture::*;
+use crate::console::standfast;
+use standfast::cli::exit::Exit;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_leader_a_wish_waits_for_one() {
@@ -62,6 +65,46 @@ async fn without_a_leader_a_wish_waits_for_one() {
     until(&leader, &run.id, |run| run.state() == RunState::Succeeded).await;
     let runs = leader.runs().await.list_runs(ListRunsRequest::default()).await.unwrap().into_inner().runs;
     assert_eq!(runs.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_types_a_run_is_told_what_the_next_leader_says() {
+    // Situation: a person starts a run while nobody leads, and it is one that the next leader
+    // refuses. Danger: the command says that all is well and shows a run that is none.
+    // Expectation: it waits for the leader, as long as that may take, and says what that one says.
+    let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = store().await;
+    let mut member = Daemon::answers("w1", "w", &store).await;
+    member.apply(&files(tool.local_addr().unwrap().port())).await;
+    let words = format!(
+        "run start waits --from a --to b --mode drill --reason test --request-id r1 --plan {}",
+        "0".repeat(64)
+    );
+    let seen = standfast(&[member.address], &words).await;
+    assert_eq!(seen.exit(), Exit::Unreachable, "{seen:?}");
+    assert!(seen.failure().to_string().contains("--request-id r1") && seen.out.is_empty(), "{seen:?}");
+    assert_eq!(seen.err.matches("nobody leads now").count(), 1, "{}", seen.err);
+
+    let leader = async {
+        // The command is waiting by then.
+        until_placed(&store, "r2").await;
+        Daemon::answers("b1", "b", &store).await.leading()
+    };
+    let words = words.replace("r1", "r2");
+    let members = [member.address];
+    let (seen, _leader) = tokio::join!(standfast(&members, &words), leader);
+    assert_eq!(seen.exit(), Exit::Stale, "{seen:?}");
+    assert!(seen.failure().to_string().contains("make the plan again"), "{}", seen.failure());
+}
+
+/// Waits until a wish is stored.
+async fn until_placed(store: &Arc<dyn Store>, request: &str) {
+    let placed = async {
+        while store.range(Range::key(records::request(request))).await.unwrap().kvs.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, placed).await.expect("it is stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]

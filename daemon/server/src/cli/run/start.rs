@@ -1,7 +1,9 @@
 //! `standfast run start`: a run by hand, or what it would do.
 
+use std::time::{Duration, Instant};
+
 use standfast_proto::v1::runs_client::RunsClient;
-use standfast_proto::v1::{CreateRunRequest, CreateRunResponse, Override};
+use standfast_proto::v1::{CreateRunRequest, CreateRunResponse, Override, Run};
 
 use super::args::StartArgs;
 use super::{next_commands, one_line, show};
@@ -12,6 +14,9 @@ use crate::cli::screen::To;
 use crate::cli::view::exit_of;
 use crate::cli::watch;
 use crate::cli::{human, plan, request_id, uncertain};
+
+/// Before a request is repeated that nobody could answer yet.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Starts a run, or shows what that would do.
 pub(super) async fn run(args: StartArgs, client: &mut Client, output: &mut Output) -> Result<Exit, Failure> {
@@ -31,32 +36,53 @@ pub(super) async fn run(args: StartArgs, client: &mut Client, output: &mut Outpu
         plan_digest: args.plan_digest.unwrap_or_default(),
         overrides,
     };
-    let made = client
-        .call(request, |channel, request| async move { RunsClient::new(channel).create_run(request).await })
-        .await
-        .map_err(|failure| if args.dry_run { failure } else { uncertain(failure, &request_id) })?;
     if args.dry_run {
-        let plan = made.plan.unwrap_or_default();
+        let plan = create(client, request).await?.plan.unwrap_or_default();
         plan::write(&plan, output)?;
         return Ok(if plan.would_be_refused { Exit::Found } else { Exit::Done });
     }
-    started(made, args.watch, client, output).await
-}
-
-async fn started(
-    made: CreateRunResponse,
-    watch: bool,
-    client: &mut Client,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    let run = made.run.unwrap_or_default();
+    let made = begun(request, client, output).await.map_err(|failure| uncertain(failure, &request_id))?;
     if made.existed {
         output.err.line("the same trigger came before: this is its run")?;
     }
-    if let Some(wait) = &made.waits_for_leader {
+    started(made.run.unwrap_or_default(), args.watch, client, output).await
+}
+
+async fn create(client: &mut Client, request: CreateRunRequest) -> Result<CreateRunResponse, Failure> {
+    client
+        .call(request, |channel, request| async move { RunsClient::new(channel).create_run(request).await })
+        .await
+}
+
+/// Asks for the run until a leader has answered: whoever leads next may also refuse it.
+async fn begun(
+    request: CreateRunRequest,
+    client: &mut Client,
+    output: &mut Output,
+) -> Result<CreateRunResponse, Failure> {
+    let asked = Instant::now();
+    let mut told = false;
+    loop {
+        let made = create(client, request.clone()).await?;
+        let Some(wait) = made.waits_for_leader.as_ref().filter(|_| made.run.is_none()) else {
+            return Ok(made);
+        };
         let within = human::wire_duration(Some(wait));
-        output.err.line(format!("there is no leader now; it begins within {within}"))?;
+        if !std::mem::replace(&mut told, true) {
+            output.err.line(format!("nobody leads now; somebody should within {within}: waiting"))?;
+        }
+        if asked.elapsed() >= Duration::try_from(*wait).unwrap_or_default() {
+            let message = format!(
+                "nobody has led for {within}; the request is stored, and whoever leads next acts on it"
+            );
+            return Err(Failure::new(Exit::Unreachable, message).hint("to see why: standfast status"));
+        }
+        // Members wait for a leader themselves before they say that there is none.
+        tokio::time::sleep(AGAIN).await;
     }
+}
+
+async fn started(run: Run, watch: bool, client: &mut Client, output: &mut Output) -> Result<Exit, Failure> {
     if watch {
         let exit = watch::follow(client, output, &run.id, To::Progress).await?;
         let run = super::get(client, run.id).await?;
