@@ -41,7 +41,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     first: u64,
     /// Tell this one seed step by step
-    #[arg(long, value_name = "SEED", conflicts_with_all = ["runs", "first", "sweep", "require_p95"])]
+    #[arg(long, value_name = "SEED", conflicts_with = "sweep")]
     seed: Option<u64>,
     /// What goes wrong how often: `none`, or what differs from the default, as in fail=5%,leader=0%
     #[arg(long, default_value_t = Faults::default(), value_parser = Faults::parse)]
@@ -222,6 +222,50 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::{Format, Stream};
+    use clap::Parser;
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: SimulateArgs,
+    }
+
+    fn shop() -> String {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../playbooks/shop").display().to_string()
+    }
+
+    /// Runs `standfast simulate` with the example's files.
+    fn simulate(line: &str, format: Format) -> (Result<Exit, Failure>, String) {
+        let words = format!("simulate {line} {}", shop());
+        let args =
+            Line::try_parse_from(words.split_whitespace()).unwrap_or_else(|error| panic!("{error}")).args;
+        let paper = Paper::default();
+        let out = Stream::plain(paper.clone());
+        let mut output = Output { out, err: Stream::plain(paper.clone()), format };
+        let exit = run(args, &mut output);
+        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+        (exit, text)
+    }
+
+    const SHOP: &str = "shop --from a --mode emergency";
 
     #[test]
     fn people_come_after_minutes_or_not_at_all() {
@@ -229,5 +273,74 @@ mod tests {
         assert_eq!(people("15"), Ok(People(Some(Span::secs(900)))));
         assert_eq!(people("90s"), Ok(People(Some(Span::secs(90)))));
         assert!(people("").is_err() && people("soon").is_err());
+    }
+
+    #[test]
+    fn the_same_line_says_the_same_byte_for_byte() {
+        for format in [Format::Table, Format::Json] {
+            for more in ["--runs 50", "--seed 3", "--sweep takeover --runs 2"] {
+                let line = format!("{SHOP} {more}");
+                assert_eq!(simulate(&line, format), simulate(&line, format), "{line}");
+            }
+        }
+        let (one, two) = (
+            simulate(&format!("{SHOP} --seed 3"), Format::Json),
+            simulate(&format!("{SHOP} --seed 4"), Format::Json),
+        );
+        assert_ne!(one.1, two.1);
+    }
+
+    #[test]
+    fn what_is_promised_decides_the_exit_code() {
+        let calm = format!("{SHOP} --runs 30 --faults none");
+        let (exit, said) = simulate(&calm, Format::Table);
+        assert_eq!(exit, Ok(Exit::Done), "{said}");
+        for expected in
+            ["Succeeded  30    100.0%", "shop     10m 0s", "held", "shorten these first", "its timeouts"]
+        {
+            assert!(said.contains(expected), "{expected} in\n{said}");
+        }
+        let (exit, said) = simulate(&format!("{calm} --require-p95 1m"), Format::Table);
+        assert_eq!(exit, Ok(Exit::Found));
+        assert!(said.contains("error: 95 % of all runs are required to take at most 1m"), "{said}");
+        let (exit, said) = simulate(&format!("{calm} --detection 10m"), Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((exit, value["objectives"][0]["held"].as_bool()), (Ok(Exit::Found), Some(false)));
+        assert_eq!((value["seeds"].as_u64(), value["faults"].as_str()), (Some(30), Some("none")));
+        assert!(value["against"][0].as_str().unwrap().contains("shop is promised back within 10m"), "{said}");
+    }
+
+    #[test]
+    fn a_seed_is_told_step_by_step() {
+        let (exit, said) = simulate(&format!("{SHOP} --seed 1 --faults none,leader=100%"), Format::Table);
+        assert_eq!(exit, Ok(Exit::Done));
+        for expected in
+            ["a is gone; nothing in it answers", "m2 leads", "took over", "promote  step succeeded"]
+        {
+            assert!(said.contains(expected), "{expected} in\n{said}");
+        }
+        assert!(said.trim_end().ends_with(|c: char| c.is_ascii_alphanumeric()), "{said}");
+    }
+
+    #[test]
+    fn a_sweep_has_a_row_before_and_after_each_entry() {
+        let (exit, said) =
+            simulate(&format!("{SHOP} --sweep takeover --faults none --runs 1"), Format::Table);
+        assert_eq!(exit, Ok(Exit::Done));
+        let rows = |when: &str| said.lines().filter(|line| line.contains(when)).count();
+        assert_eq!((rows("before"), rows("after")), (18, 18), "{said}");
+    }
+
+    #[test]
+    fn what_does_not_fit_the_files_is_said() {
+        let (exit, said) = simulate("shop --from a", Format::Table);
+        assert_eq!(exit.map_err(|failure| failure.exit), Err(Exit::Usage), "{said}");
+        let (exit, said) = simulate("shp --from a", Format::Table);
+        assert_eq!(exit, Ok(Exit::Found));
+        assert!(said.contains("there is no playbook `shp`"), "{said}");
+        let (exit, _) = simulate("shop --from b --mode drill", Format::Table);
+        assert_eq!(exit.map_err(|failure| failure.exit), Err(Exit::Usage), "no on_loss says where b goes");
+        let (exit, _) = simulate(&format!("{SHOP} --history /does/not/exist"), Format::Table);
+        assert_eq!(exit.map_err(|failure| failure.exit), Err(Exit::Usage));
     }
 }

@@ -338,6 +338,7 @@ impl<'a> Life<'a> {
         };
         self.visiting = false;
         let Some(run) = leader.run(&id) else { return };
+        self.story.say(self.clock.elapsed(), Teller::Person, self.epoch, None, || "comes, and looks".into());
         for Wish { by, command, fences } in self.people.visit(run, &self.case.bundle.rules()) {
             if fences {
                 self.world.fence_by_hand(self.case.from);

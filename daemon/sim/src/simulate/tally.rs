@@ -222,18 +222,21 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Bars of equal width: the narrowest of 1, 2 or 5 times a power of ten that needs few of them.
+/// Widths of bars that people count in, in milliseconds.
+const WIDTHS: [u64; 16] = [
+    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000,
+    1_800_000, 3_600_000,
+];
+
+/// Bars of equal width: the narrowest that needs few of them.
 fn histogram(done: &[u64]) -> Vec<Bucket> {
     let (Some(&least), Some(&most)) = (done.iter().min(), done.iter().max()) else { return Vec::new() };
-    let widths = (2..).flat_map(|power| [1, 2, 5].map(|factor| factor * 10u64.pow(power)));
-    let width = widths.take(40).find(|width| most / width - least / width < BARS).unwrap_or(u64::MAX);
+    let few = |width: &u64| most / width - least / width < BARS;
+    let days = || (1..).map(|day| day * 86_400_000).find(few).expect("some number of days is long enough");
+    let width = WIDTHS.into_iter().find(few).unwrap_or_else(days);
     let first = least / width;
     let mut buckets: Vec<Bucket> = (first..=most / width)
-        .map(|bar| Bucket {
-            from: Span::ms(bar * width),
-            below: Span::ms((bar + 1).saturating_mul(width)),
-            runs: 0,
-        })
+        .map(|bar| Bucket { from: Span::ms(bar * width), below: Span::ms((bar + 1) * width), runs: 0 })
         .collect();
     for took in done {
         buckets[usize::try_from(took / width - first).expect("at most twenty bars")].runs += 1;
@@ -254,5 +257,6 @@ mod tests {
         assert_eq!((bars[0].from, bars[0].below), (Span::secs(60), Span::secs(70)));
         assert_eq!(histogram(&[]), []);
         assert_eq!(histogram(&[7]).len(), 1);
+        assert_eq!(histogram(&[0, 86_400_000 * 50]).len(), 17, "three days each");
     }
 }

@@ -221,15 +221,12 @@ fn deciders(report: &Report, out: &mut Stream) -> Result<(), Failure> {
 }
 
 fn look(report: &Report, out: &mut Stream) -> Result<(), Failure> {
-    let Report { playbook, from, to, mode, .. } = report;
-    let command = |seed: u64| {
-        format!("standfast simulate {playbook} --from {from} --to {to} --mode {mode} --seed {seed}")
-    };
     if let Some(slowest) = &report.slowest {
-        out.line(format!("\nthe slowest run took {}: {}", span(slowest.took), command(slowest.seed)))?;
+        let (took, seed) = (span(slowest.took), slowest.seed);
+        out.line(format!("\nthe slowest took {took}; with --seed {seed} it is told step by step"))?;
     }
     match report.stuck {
-        Some(seed) => out.line(format!("the first that waits for people: {}", command(seed))),
+        Some(seed) => out.line(format!("the first that waits for people: --seed {seed}")),
         None => Ok(()),
     }
 }
