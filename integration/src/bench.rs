@@ -8,6 +8,7 @@ pub mod lint;
 pub mod overhead;
 pub mod playbook;
 pub mod report;
+pub mod simulate;
 pub mod sites;
 pub mod takeover;
 pub mod verdict;
@@ -23,6 +24,8 @@ pub enum Name {
     Lint,
     /// What a step costs that does nothing.
     Overhead,
+    /// Simulating many runs of a playbook, and how that grows.
+    Simulate,
     /// From the loss of a leader to the next one, and to the next step.
     Takeover,
     /// From the death of a site to its verdict.
@@ -37,6 +40,7 @@ impl Name {
         match self {
             Name::Lint => "lint of a playbook with 1,000 steps",
             Name::Overhead => "orchestration overhead in a run of 1,000 steps",
+            Name::Simulate => "10,000 simulated runs of 100 steps",
             Name::Takeover => "loss of a leader to the next one",
             Name::Verdict => "death of a site to its verdict",
             Name::Write => "death of a site to a client's first accepted write",
@@ -48,6 +52,7 @@ impl Name {
         match self {
             Name::Lint => lint::measure().await,
             Name::Overhead => overhead::measure().await,
+            Name::Simulate => simulate::measure().await,
             Name::Takeover => takeover::measure().await,
             Name::Verdict => verdict::measure().await,
             Name::Write => write::measure().await,

@@ -69,6 +69,57 @@ pub fn mixed() -> Vec<SourceFile> {
     vec![file("fleet.yaml", FLEET.into()), file("shop.yaml", text)]
 }
 
+/// What every failover begins with.
+const FAILOVER: &str = "  - id: fenced
+    fence.prove: {site: $from, any_of: [site_lease_expired, power_off]}
+  - id: promote
+    point_of_no_return: true
+    postgres.promote: {cluster: orders, at: $to}
+    attempts: 1
+    verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}
+";
+
+/// What follows it, in turn.
+const THEN: [&str; 4] = [
+    "http.request: {endpoint: deploy-tool, at: $to, method: PUT, path: /start/shop}
+    verify: {within: 60s, all: [{http.get: {endpoint: shop-web, at: $to, status: 200}}]}
+",
+    "command.run: {command: [restore-queue, --all, orders], idempotent: true}
+    timeout: 30s
+",
+    "wait.until: {all: [{tcp.connect: {endpoint: shop-web, at: $to}}]}
+    timeout: 60s
+",
+    "traffic.ready: {route: front, at: $to}
+",
+];
+
+/// A failover of so many steps, ten at least: a fence, a promotion, then five steps one after the
+/// other and five side by side, and so on.
+pub fn failover(steps: usize) -> Vec<SourceFile> {
+    let mut text = HEAD.to_string();
+    text.push_str(FAILOVER);
+    for step in 2..steps {
+        // Side by side only what does not write the same.
+        let (body, indent) = match step % 10 {
+            0..5 => (THEN[step % 4], ""),
+            5 => (THEN[0], "    "),
+            _ => (THEN[1 + step % 2], "    "),
+        };
+        if step % 10 == 5 {
+            let _ = writeln!(text, "  - id: block-{step:04}\n    parallel:");
+        }
+        let _ = writeln!(text, "{indent}  - id: step-{step:04}");
+        body.lines().for_each(|line| {
+            let _ = writeln!(text, "{indent}    {}", line.trim_start());
+        });
+    }
+    // What is promised is not what is measured.
+    let fleet = FLEET.replace("rto: 10m", "rto: 300d");
+    let file = |name: &str, text: String| SourceFile { name: name.into(), text };
+    vec![file("fleet.yaml", fleet), file("shop.yaml", text)]
+}
+
 #[cfg(test)]
 mod tests {
     use standfast_core::bundle::Bundle;
