@@ -6,6 +6,9 @@ use standfast_core::journal::End;
 use standfast_core::source::SourceFile;
 use std::collections::{BTreeMap, BTreeSet};
 
+#[path = "simulate/varied_test.rs"]
+mod varied;
+
 const FLEET: &str = include_str!("../../../playbooks/shop/fleet.yaml");
 const SHOP: &str = include_str!("../../../playbooks/shop/shop.yaml");
 /// Seeds in which everything that can be broken is met.
@@ -263,4 +266,42 @@ fn what_a_playbook_expects_is_what_is_drawn() {
         // Beside it only the inspection, which waits a second for the dead, and the journal.
         assert!((20_900..23_300).contains(&own.as_millis()), "{own:?}");
     }
+}
+
+/// What `standfast run report` says of a run is what the history reads.
+#[test]
+fn a_report_of_a_run_becomes_history() {
+    let case = shop(calm());
+    let (by, step) = (StepId::from("tools"), |body| (1_000, body));
+    let evidence = vec![];
+    let bodies = [
+        (200, Body::RequirementsMet { evidence: evidence.clone() }),
+        step(Body::StepStarted { step: by.clone(), attempt: 1, inspected: "cannot tell".into() }),
+        (2_000, Body::StepActed { step: by.clone(), evidence: "200".into() }),
+        (3_500, Body::StepSucceeded { step: by.clone(), evidence }),
+    ];
+    let entry = |(before, (elapsed_ms, body)): (usize, (u64, Body))| Event {
+        sequence: before as u64 + 2,
+        elapsed_ms,
+        body,
+        ..case.created.clone()
+    };
+    let journal: Vec<Event> =
+        [case.created.clone()].into_iter().chain(bodies.into_iter().enumerate().map(entry)).collect();
+    let run = Run::fold(case.run.id.clone(), case.plan.clone(), &journal).unwrap();
+    let report = standfast_core::report::Report::new(&run, &journal, &[], &[]);
+    let timeline: Vec<_> = report
+        .timeline
+        .iter()
+        .map(|entry| {
+            let (offset, step) = (format!("{}s", entry.offset.0.as_secs_f64()), entry.step.clone());
+            serde_json::json!({"offset": offset, "step": step.unwrap_or_default(), "message": entry.text})
+        })
+        .collect();
+    let mut history = History::default();
+    history.add(&serde_json::json!({ "timeline": timeline }).to_string()).unwrap();
+    let case = shop(Options { history, ..calm() });
+    assert_eq!((case.basis(0), case.basis(1)), (Basis::History, Basis::Guessed));
+    let own = case.seed(1).steps[0].unwrap().own.as_millis();
+    assert!((2_500..3_000).contains(&own), "{own}");
 }

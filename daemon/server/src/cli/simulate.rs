@@ -331,6 +331,36 @@ mod tests {
         assert_eq!((rows("before"), rows("after")), (18, 18), "{said}");
     }
 
+    /// In the form that `standfast run report -o json` has.
+    #[test]
+    fn reports_of_earlier_runs_are_drawn_from() {
+        use standfast_proto::v1::{Report, TimelineEntry};
+        let entry = |seconds, step: &str, message: &str| TimelineEntry {
+            offset: Some(pbjson_types::Duration { seconds, nanos: 500_000_000 }),
+            step: step.into(),
+            message: message.into(),
+            ..TimelineEntry::default()
+        };
+        let timeline = vec![
+            entry(0, "", "started by kim"),
+            entry(1, "promote", "begins: is a standby"),
+            entry(9, "promote", "has acted: is a primary"),
+            entry(12, "promote", "verified: accepts writes"),
+        ];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let report = Report { timeline, ..Report::default() };
+        fs::write(file.path(), serde_json::to_string_pretty(&report).unwrap()).unwrap();
+        let line = format!("{SHOP} --runs 20 --faults none --history {}", file.path().display());
+        let (exit, said) = simulate(&line, Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((exit, value["history_runs"].as_u64()), (Ok(Exit::Done), Some(1)));
+        let deciders = value["deciders"].as_array().unwrap();
+        let promote = deciders.iter().find(|decider| decider["step"] == "promote").unwrap();
+        assert_eq!(promote["basis"], "history");
+        let mean = promote["mean_ms"].as_u64().unwrap();
+        assert!((11_000..13_000).contains(&mean), "{mean}");
+    }
+
     #[test]
     fn what_does_not_fit_the_files_is_said() {
         let (exit, said) = simulate("shop --from a", Format::Table);
