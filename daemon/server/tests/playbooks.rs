@@ -22,7 +22,7 @@ fn the_reference_is_up_to_date() {
     }
 }
 
-/// What is there to be refused, and tested where that is: daemon/core/tests/pangyo.rs.
+/// What is there to be refused, and tested in pangyo.rs.
 const REFUSED: &[&str] = &["pangyo-2022/actual"];
 
 /// The YAML of every folder that has some.

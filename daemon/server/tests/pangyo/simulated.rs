@@ -3,26 +3,16 @@
 use standfast_core::bundle::Bundle;
 use standfast_core::fleet::control::Kind;
 use standfast_core::plan::{Mode, Request};
-use standfast_core::source::SourceFile;
 use standfast_core::time::Span;
 use standfast_sim::simulate::{Case, Options, Report, Tally};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// As `standfast simulate` does when nothing else is said.
 const SEEDS: u64 = 1_000;
 
 fn fixed() -> Arc<Bundle> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../playbooks/pangyo-2022/fixed");
-    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let file = |path: PathBuf| {
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        SourceFile::new(name, fs::read_to_string(path).unwrap())
-    };
-    let yaml = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    let files: Vec<SourceFile> = yaml.map(file).collect();
+    let files = super::files("fixed");
     let (bundle, findings) = Bundle::load(files.clone());
     Arc::new(bundle.unwrap_or_else(|| panic!("{}", findings.to_text(&files, false))))
 }
@@ -51,8 +41,8 @@ fn the_simulation_on_record_is_true() {
     let bundle = fixed();
     let report = simulate(&bundle);
     assert_eq!(report.broken, []);
-    let simulations = bundle.fleet.evidence.iter().filter(|record| record.kind == Kind::Simulation);
-    let on_record = &simulations.last().expect("a simulation").took;
+    let mut simulations = bundle.fleet.evidence.iter().filter(|record| record.kind == Kind::Simulation);
+    let on_record = &simulations.next_back().expect("a simulation").took;
     let promised: Vec<_> =
         bundle.fleet.services.iter().filter(|(_, service)| service.rto.is_some()).collect();
     assert_eq!((report.objectives.len(), on_record.len()), (promised.len(), promised.len()));

@@ -3,6 +3,8 @@
 
 #[path = "pangyo/mends.rs"]
 mod mends;
+#[path = "pangyo/simulated.rs"]
+mod simulated;
 
 use mends::{MENDS, Mend};
 use standfast_core::bundle::Bundle;
@@ -61,7 +63,7 @@ fn mended<'a>(mends: impl IntoIterator<Item = &'a Mend>) -> Vec<SourceFile> {
     for (name, old, new) in mends.into_iter().flat_map(|mend| mend.edits) {
         let file = files.iter_mut().find(|file| file.name.ends_with(name)).expect("a file of that name");
         assert_eq!(file.text.matches(old).count(), 1, "{name}: {old}");
-        file.text = file.text.replace(old, new).into();
+        file.text = file.text.replace(old, new);
     }
     files
 }
