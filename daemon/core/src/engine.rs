@@ -11,7 +11,7 @@ use crate::journal::{Block, BlockKind, Body, End, Event, Evidence, VERSION};
 use crate::plan::Step;
 use crate::run::{Run, State, StepState};
 use crate::time::{Mono, Now};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 pub mod command;
@@ -43,6 +43,8 @@ pub struct Engine {
     /// The run's creation on our clock, as far as its journal tells.
     began: Mono,
     flights: Flights,
+    /// How an act ended that is looked at again, because nobody knows with what success.
+    unclear: BTreeMap<usize, Failure>,
     requiring: bool,
     writing: Option<Vec<Event>>,
     /// The run with what is being written, from when several entries were written at once: what
@@ -64,6 +66,7 @@ impl Engine {
             epoch,
             began,
             flights: Flights::none(run.steps.len()),
+            unclear: BTreeMap::new(),
             requiring: false,
             writing: None,
             ahead: None,
@@ -245,17 +248,10 @@ impl Engine {
     fn inspected(&mut self, at: usize, found: Inspection, effects: &mut Vec<Effect>) {
         let Some(Flight::Inspecting { unknown }) = self.flights.of(at) else { return };
         self.flights.begin(at, Flight::Journaling);
-        let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
         if unknown {
-            self.queue.push(match found {
-                Inspection::Satisfied(evidence) => Body::StepActed { step, evidence },
-                Inspection::Needed(why) | Inspection::Conflict(why) | Inspection::Unknown(why) => {
-                    let why = format!("it may have been acted upon before its leader was lost: {why}");
-                    Body::Blocked(Block { step: Some(step), kind: BlockKind::Unknown, why })
-                }
-            });
-            return;
+            return self.looked_again(at, found);
         }
+        let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
         match found {
             Inspection::Satisfied(_) if self.step(at).verify.is_some() => {
                 self.flights.begin(at, Flight::Verifying { already: true });
@@ -288,6 +284,7 @@ impl Engine {
             Ok(evidence) => self.queue.push(Body::StepActed { step: self.id(at), evidence }),
             // It may have been done, and may not be done twice: look.
             Err(failure) if failure.kind == FailureKind::Ambiguous && !self.step(at).action.idempotent() => {
+                self.unclear.insert(at, failure);
                 self.flights.begin(at, Flight::Inspecting { unknown: true });
                 effects.push(Effect::Inspect { step: at });
             }

@@ -1,7 +1,7 @@
 //! An attempt failed: what then.
 
 use super::{Engine, Flight};
-use crate::action::{Action, Failure, FailureKind, FenceProof};
+use crate::action::{Action, Failure, FailureKind, FenceProof, Inspection};
 use crate::check::Answer;
 use crate::ids::Digest;
 use crate::journal::{Block, BlockKind, Body, Evidence};
@@ -10,6 +10,26 @@ use crate::run::{Run, StepState};
 use crate::time::Span;
 
 impl Engine {
+    /// What may have been acted upon was inspected. Found done, it is verified. Otherwise it is not
+    /// done again: an attempt with an unclear end has failed as far as the playbook goes, and what a
+    /// leader left behind is for a person.
+    pub(super) fn looked_again(&mut self, at: usize, found: Inspection) {
+        let (step, unclear) = (self.id(at), self.unclear.remove(&at));
+        let seen = match found {
+            Inspection::Satisfied(evidence) => return self.queue.push(Body::StepActed { step, evidence }),
+            Inspection::Needed(why) | Inspection::Conflict(why) | Inspection::Unknown(why) => why,
+        };
+        let why = match &unclear {
+            Some(failure) => format!("{}; looked at again: {seen}", failure.message),
+            None => format!("it may have been acted upon before its leader was lost: {seen}"),
+        };
+        self.queue.push(if unclear.is_some() && self.step(at).on_failure != OnFailure::Pause {
+            Body::StepFailed { step, failure: Failure { kind: FailureKind::Ambiguous, message: why } }
+        } else {
+            Body::Blocked(Block { step: Some(step), kind: BlockKind::Unknown, why })
+        });
+    }
+
     /// An attempt failed: leave it out, try again, or give up as the playbook says.
     pub(super) fn failed(&mut self, at: usize, failure: Failure) {
         self.flights.begin(at, Flight::Journaling);

@@ -26,7 +26,8 @@ use tokio::time::Instant;
 
 /// Longest time between SIGTERM and SIGKILL; a quarter of a short step's time.
 const GRACE: Duration = Duration::from_secs(2);
-/// For the supervisor to tell what came of it, before the deadline.
+/// For the supervisor to tell what came of it, before the deadline; an eighth of a short step's
+/// time.
 const TELL: Duration = Duration::from_millis(100);
 
 pub(super) struct Run<'a> {
@@ -51,7 +52,7 @@ impl Driver for Run<'_> {
         let values = Values::resolve(self.env, &cx.env.secrets)?;
         let left = cx.deadline.saturating_duration_since(Instant::now());
         let grace = GRACE.min(left / 4);
-        let mut spec = Spec::new(self.command, left.saturating_sub(grace + TELL));
+        let mut spec = Spec::new(self.command, left.saturating_sub(grace + TELL.min(left / 8)));
         spec.grace = grace;
         spec.env = values.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         spec.env.extend(identity(cx, spec.deadline));
@@ -85,7 +86,12 @@ impl Run<'_> {
             (Ended::NotStarted { error, .. }, ..) => {
                 (FailureKind::Refused, format!("cannot be started on this member: {error}"))
             }
-            (Ended::Deadline, ..) => (FailureKind::Ambiguous, format!("was ended at its deadline, {ran}")),
+            (Ended::Deadline, ..) => (
+                FailureKind::Ambiguous,
+                format!(
+                    "was ended at its deadline, after {ran} (the rest of the step's time is for ending it)"
+                ),
+            ),
             (Ended::Leash | Ended::Abandoned | Ended::Signalled, ..) => {
                 (FailureKind::Ambiguous, format!("was ended after {ran}: this member may not act any longer"))
             }
