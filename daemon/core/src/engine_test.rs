@@ -11,6 +11,9 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+#[path = "engine_test/people.rs"]
+mod people;
+
 fn at(ms: u64) -> Now {
     Now { mono: Mono::from_ms(ms), wall_ms: ms as i64 }
 }

@@ -6,6 +6,7 @@
 
 mod loss;
 mod markdown;
+mod people;
 
 use crate::action::Action;
 use crate::controller::Refused;
@@ -19,6 +20,7 @@ use crate::vote::Vote;
 use serde::Serialize;
 
 pub use loss::Loss;
+pub use people::{Did, Word};
 
 /// What was promised for a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -89,19 +91,6 @@ pub struct Measured {
     pub total: Option<Span>,
 }
 
-/// A person's word.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Word {
-    /// What it was about: a rule, a step, the run.
-    pub about: String,
-    /// Who.
-    pub by: Identity,
-    /// Why.
-    pub reason: String,
-    /// Unix time in milliseconds.
-    pub wall_ms: i64,
-}
-
 /// What something stands on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proof {
@@ -153,10 +142,8 @@ pub struct Report {
     pub losses: Vec<Loss>,
     /// What was promised, and whether it held.
     pub objectives: Vec<Objective>,
-    /// What people waived.
-    pub overrides: Vec<Word>,
-    /// What people approved.
-    pub approvals: Vec<Word>,
+    /// What people did, in order.
+    pub people: Vec<Word>,
     /// Failovers of the same site that were refused before.
     pub refused: Vec<No>,
     /// What the decision and the verifications stand on.
@@ -169,7 +156,6 @@ impl Report {
         let request = &run.plan.request;
         let measured = measure(run);
         let losses = loss::losses(run, journal);
-        let (overrides, approvals) = words(run, journal);
         let no = |refused: &Refused| No {
             guard: refused.guard.to_string(),
             reason: refused.reason.clone(),
@@ -189,8 +175,7 @@ impl Report {
             objectives: promises.iter().map(|promise| judge(run, promise, &measured, &losses)).collect(),
             measured,
             losses,
-            overrides,
-            approvals,
+            people: people::words(run, journal),
             refused: refused.iter().map(no).collect(),
             evidence: evidence(run, journal),
         }
@@ -304,36 +289,6 @@ fn timeline(run: &Run, journal: &[Event]) -> Vec<Entry> {
         text: event.line(),
     }));
     entries
-}
-
-/// What people waived, and what they approved.
-fn words(run: &Run, journal: &[Event]) -> (Vec<Word>, Vec<Word>) {
-    let mut waived = Vec::new();
-    let mut approved = Vec::new();
-    for event in journal {
-        let word = |about: String, by: &Identity, reason: &str| Word {
-            about,
-            by: by.clone(),
-            reason: reason.to_owned(),
-            wall_ms: event.wall_ms,
-        };
-        match &event.body {
-            Body::Created { trigger: Trigger::Operator { identity, overrides, .. }, .. } => {
-                let given = overrides.iter();
-                waived.extend(given.map(|waiver| word(waiver.rule.clone(), identity, &waiver.reason)));
-            }
-            Body::Waived { requirement, by, reason } => {
-                let check = run.plan.require.get(*requirement).map(|require| require.check.to_string());
-                waived.push(word(check.unwrap_or_default(), by, reason));
-            }
-            Body::Approved { by, reason } => approved.push(word("the run".into(), by, reason)),
-            Body::ApprovalGiven { step, by, reason } => {
-                approved.push(word(format!("step {step}"), by, reason));
-            }
-            _ => {}
-        }
-    }
-    (waived, approved)
 }
 
 fn evidence(run: &Run, journal: &[Event]) -> Vec<Proof> {

@@ -289,7 +289,7 @@ impl Run {
     pub fn waits_for(&self) -> Vec<String> {
         let mut waits = Vec::new();
         if self.state() == State::Proposed {
-            waits.push(format!("approval of the run: standfast run approve {}", self.id));
+            waits.push(format!("approval of the run: standfast run approve {} --reason ...", self.id));
         }
         for block in self.blocks.values() {
             let step =

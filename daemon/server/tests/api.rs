@@ -22,6 +22,7 @@ mod api {
     mod looks;
     mod lost_answers;
     mod refused;
+    mod reports;
     mod runs;
     mod seen;
     mod taken_up;

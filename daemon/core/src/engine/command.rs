@@ -256,6 +256,16 @@ fn needs_role(by: &Identity, roles: &BTreeSet<String>, role: &str) -> Result<(),
     Err(Refusal::new(RefusalKind::Denied, message).about(About::Role(role.into())))
 }
 
+/// A safety rule gives way to this person: the journal must be able to say why.
+fn needs_reason(reason: &str) -> Result<(), Refusal> {
+    if reason.trim().is_empty() {
+        let message =
+            "reason: say why a safety rule may give way: it stands in the journal and in the report";
+        return Err(Refusal::new(RefusalKind::Invalid, message));
+    }
+    Ok(())
+}
+
 fn approve_run(
     run: &Run,
     by: Identity,
@@ -274,6 +284,7 @@ fn approve_run(
         // Those that hold by themselves need no waiver; those that nobody may waive stay.
         if let Some(role) = &spec.override_by {
             needs_role(&by, roles, role)?;
+            needs_reason(reason)?;
             bodies.push(Body::Waived { requirement, by: by.clone(), reason: reason.into() });
         }
     }
@@ -310,9 +321,11 @@ fn approve_step(
                 ))
             })?;
             needs_role(&by, roles, role)?;
+            needs_reason(reason)?;
             let answer = Answer::Holds(format!("on the word of {by} that {site} cannot write: {reason}"));
             let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
-            Ok(vec![Body::StepSucceeded { step: step.clone(), evidence }])
+            let word = Body::ApprovalGiven { step: step.clone(), by, reason: reason.into() };
+            Ok(vec![word, Body::StepSucceeded { step: step.clone(), evidence }])
         }
         _ => Err(precondition(format!("step {step} is {} and asks for no approval", record.state))),
     }

@@ -35,7 +35,7 @@ impl Event {
                 said(&format!("requirement {} waived", requirement + 1), by, reason)
             }
             Body::RequirementsMet { evidence } if evidence.is_empty() => "nothing is required".into(),
-            Body::RequirementsMet { evidence } => format!("what is required holds: {}", answers(evidence)),
+            Body::RequirementsMet { evidence } => required(evidence),
             Body::StepStarted { inspected, .. } => inspected.clone(),
             Body::StepActed { evidence, .. } => evidence.clone(),
             Body::StepSucceeded { evidence, .. } => answers(evidence),
@@ -61,6 +61,19 @@ fn said(what: &str, by: &impl Display, reason: &str) -> String {
     match reason {
         "" => format!("{what} by {by}"),
         reason => format!("{what} by {by}: {reason}"),
+    }
+}
+
+/// What does not hold and yet lets the run begin was waived.
+fn required(evidence: &[Evidence]) -> String {
+    let (hold, waived): (Vec<Evidence>, Vec<Evidence>) =
+        evidence.iter().cloned().partition(|seen| seen.answer.holds());
+    match (hold.as_slice(), waived.as_slice()) {
+        (hold, []) => format!("what is required holds: {}", answers(hold)),
+        ([], waived) => format!("what is required is waived: {}", answers(waived)),
+        (hold, waived) => {
+            format!("what is required holds: {}; or is waived: {}", answers(hold), answers(waived))
+        }
     }
 }
 

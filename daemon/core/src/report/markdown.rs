@@ -117,17 +117,13 @@ impl Report {
 
     fn people(&self, text: &mut String) {
         heading(text, 2, "People");
-        let words = |kind: &'static str, list: &[super::Word]| -> Vec<Vec<String>> {
-            let row = |word: &super::Word| {
-                let (by, reason) = (word.by.to_string(), word.reason.clone());
-                vec![utc(word.wall_ms), kind.to_owned(), word.about.clone(), by, reason]
-            };
-            list.iter().map(row).collect()
+        let row = |word: &super::Word| {
+            let (by, reason) = (word.by.to_string(), word.reason.clone());
+            vec![utc(word.wall_ms), word.did.to_string(), word.about.clone(), by, reason]
         };
-        let mut rows = words("waived", &self.overrides);
-        rows.extend(words("approved", &self.approvals));
+        let rows: Vec<Vec<String>> = self.people.iter().map(row).collect();
         let head = ["at (UTC)", "", "what", "who", "why"];
-        listed(text, &head, &rows, "Nothing was waived, and nothing approved.");
+        listed(text, &head, &rows, "Nobody had to do anything.");
         if !self.refused.is_empty() {
             heading(text, 2, "Refused before");
             let rows: Vec<Vec<String>> = self

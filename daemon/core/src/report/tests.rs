@@ -169,7 +169,8 @@ fn a_run_by_hand_has_no_detection_and_says_who_waived_what() {
     assert_eq!(report.objectives[0].rto, None);
     assert_eq!(report.objectives[0].rto_held, Some(Held::Unknown));
     assert_eq!(report.objectives[0].rpo_held, Some(Held::Unknown));
-    let about: Vec<&str> = report.overrides.iter().map(|word| word.about.as_str()).collect();
+    let about: Vec<&str> =
+        report.people.iter().filter(|word| word.did == Did::Waived).map(|word| word.about.as_str()).collect();
     assert_eq!(about, ["lag", "postgres.lag orders in b below 5s"]);
 }
 

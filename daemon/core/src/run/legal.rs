@@ -1,7 +1,7 @@
 //! Which entry may follow: everything that the fold relies on is refused here, with words.
 
 use super::{Run, StepState};
-use crate::action::FailureKind;
+use crate::action::{Action, FailureKind};
 use crate::ids::StepId;
 use crate::journal::{Block, Body, End, Event, VERSION};
 
@@ -75,7 +75,11 @@ impl Run {
             },
             Body::StepSkipped { .. } => matches!(record.state, Pending | Started | Unknown | Failed),
             Body::Retried { .. } => matches!(record.state, Pending | Unknown | Failed),
-            Body::ApprovalGiven { .. } => record.state == Started,
+            // To a fence that could not be proven it is a person's word.
+            Body::ApprovalGiven { .. } => match self.plan.steps[at].action {
+                Action::FenceProve { .. } => record.state == Failed,
+                _ => record.state == Started,
+            },
             _ => false,
         };
         if fits { Ok(Some(at)) } else { Err(format!("step {step} is {}", record.state)) }

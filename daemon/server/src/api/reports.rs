@@ -3,19 +3,24 @@
 use super::runs::entries;
 use super::{Api, refuse, sites, wire};
 use crate::clock;
+use crate::records::{self, Head, RUNS};
+use crate::store::{Range, pages};
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Refused;
 use standfast_core::ids::ServiceId;
+use standfast_core::journal::Trigger;
 use standfast_core::plan::Plan;
-use standfast_core::report::{Held, Loss, Objective, Promise, Proof, Report, Word};
+use standfast_core::report::{Held, Loss, Objective, Promise, Proof, Report, Word, first_down};
 use standfast_core::run::{Run, State};
 use standfast_core::time::Span;
 use standfast_proto::v1::{self, ObjectiveOutcome};
 use std::sync::Arc;
 use tonic::Status;
 
-/// Refusals of this long before the run belong to it: 24 hours.
+/// Refusals of this long before the run belong to it at most: 24 hours.
 const BEFORE_MS: i64 = 24 * 3_600 * 1_000;
+/// Runs among which the one before is looked for.
+const EARLIER: usize = 200;
 
 /// The report of a run.
 pub(super) async fn report(api: &Api, id: &str) -> Result<v1::Report, Status> {
@@ -28,12 +33,28 @@ pub(super) async fn report(api: &Api, id: &str) -> Result<v1::Report, Status> {
     // A bundle that is not kept any more, or not understood: the plan has the strictest promise.
     let bundle = bundle.unwrap_or_default();
     let mut refused = api.refusals(&run.plan.request.from).await?;
-    let created = run.created_wall_ms;
-    refused.retain(|no| no.wall_ms <= created && no.wall_ms >= created - BEFORE_MS);
+    let since = since(api, &run).await?;
+    refused.retain(|no| (since..=run.created_wall_ms).contains(&no.wall_ms));
     refused.sort_by_key(|no| no.wall_ms);
     let promises = promises(&run.plan, bundle.as_ref());
     let report = Report::new(&run, &journal, &promises, &refused);
     Ok(shown(&report, &refused, bundle.as_deref()))
+}
+
+/// From when on refusals belong to this run: from the first vote that was DOWN, if it began by
+/// itself; else from the run before, which those before it belong to.
+async fn since(api: &Api, run: &Run) -> Result<i64, Status> {
+    let created = run.created_wall_ms;
+    let oldest = created - BEFORE_MS;
+    if let Trigger::Automatic { evidence } = &run.trigger {
+        return Ok(first_down(evidence).map_or(oldest, |held| wire::ago(created, held).max(oldest)));
+    }
+    let older = Range::prefix(RUNS).after(records::run(&run.id));
+    let page = pages::page(api.store(), older, &mut EARLIER.clone()).await.map_err(refuse::store)?;
+    let heads = page.kvs.iter().map(records::decode::<Head>).collect::<Result<Vec<_>, _>>();
+    let mut heads = heads.map_err(refuse::internal)?.into_iter();
+    let before = heads.find(|head| head.from == run.plan.request.from);
+    Ok(before.map_or(oldest, |head| (head.wall_ms + 1).max(oldest)))
 }
 
 /// What was promised for the services that move.
@@ -75,7 +96,7 @@ fn shown(report: &Report, refused: &[Refused], bundle: Option<&Bundle>) -> v1::R
         }),
         rpo: report.losses.iter().map(loss).collect(),
         objectives: report.objectives.iter().map(objective).collect(),
-        overrides: report.overrides.iter().map(waived).collect(),
+        overrides: report.people.iter().filter(|word| word.did.overrides()).map(waived).collect(),
         refusals: refused.iter().map(|refused| sites::refusal(refused, rules.as_deref())).collect(),
         evidence: report.evidence.iter().map(proof).collect(),
         markdown: report.to_markdown(),

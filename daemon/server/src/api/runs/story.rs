@@ -173,6 +173,12 @@ impl Story {
         if let Some(at) = event.step().and_then(|step| self.run.step_index(step)) {
             self.chapters[at].evidence.extend(proof(event));
         }
+        if let Body::ApprovalGiven { step, by, reason } = &event.body
+            && self.run.step_index(step).is_some_and(|at| self.proves_fence(at))
+        {
+            let (name, reason, identity) = ("fence".to_owned(), reason.clone(), by.to_string());
+            self.overrides.push(v1::Override { name, reason, identity });
+        }
         if let Body::Waived { requirement, by, reason } = &event.body {
             let check = &self.run.plan.require[*requirement].check;
             let (rule, identity) = (rule(check), by.to_string());
@@ -231,6 +237,10 @@ impl Story {
             evidence: proof(event),
             identity: person(event),
         }
+    }
+
+    fn proves_fence(&self, at: usize) -> bool {
+        matches!(self.run.plan.steps[at].action, Action::FenceProve { .. })
     }
 
     /// The role and the number of people that a step asks.
@@ -295,6 +305,7 @@ impl Story {
             revision: self.revision,
             steps_done: wire::count(done.count()),
             steps_total: wire::count(run.steps.len()),
+            next_commands: if steps { super::next::commands(self) } else { Vec::new() },
         }
     }
 
