@@ -164,7 +164,7 @@ async fn a_proposed_run_waits_for_people() {
     let member = Member::start(Answers { created, ..Answers::default() }).await;
     let seen = standfast(&[member.address], "run start shop --from a --reason fire").await;
     assert_eq!(seen.exit(), Exit::Waiting);
-    assert!(seen.err.contains("next: standfast run approve shop-1\n"), "{}", seen.err);
+    assert!(seen.err.contains("next: standfast run approve shop-1 --reason ...\n"), "{}", seen.err);
 }
 
 #[tokio::test]

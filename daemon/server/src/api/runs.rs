@@ -1,6 +1,7 @@
 //! Runs: started, looked at, followed, and told what people want.
 
 mod list;
+pub(super) mod next;
 mod story;
 mod watch;
 

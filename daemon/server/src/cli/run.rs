@@ -113,7 +113,7 @@ pub async fn run(command: RunCommand, client: &mut Client, output: &mut Output) 
 }
 
 /// One run.
-async fn get(client: &mut Client, id: String) -> Result<Run, Failure> {
+pub(super) async fn get(client: &mut Client, id: String) -> Result<Run, Failure> {
     send!(client, get_run, GetRunRequest { id })
 }
 
@@ -142,15 +142,18 @@ async fn list(args: ListArgs, client: &mut Client, output: &mut Output) -> Resul
     Ok(Exit::Done)
 }
 
-/// What to type next.
+/// What to type next: as a member says, or as far as can be told without one.
 pub fn next_commands(run: &Run) -> Vec<String> {
+    if !run.next_commands.is_empty() {
+        return run.next_commands.clone();
+    }
     let id = &run.id;
     let asking = run.steps.iter().filter(|step| step.waits_for_approval);
     let mut commands: Vec<String> =
-        asking.map(|step| format!("standfast run approve {id} --step {}", step.id)).collect();
+        asking.map(|step| format!("standfast run approve {id} --step {} --reason ...", step.id)).collect();
     match run.state() {
         RunState::Proposed => {
-            commands.push(format!("standfast run approve {id}"));
+            commands.push(format!("standfast run approve {id} --reason ..."));
             commands.push(format!("standfast run reject {id} --reason ..."));
         }
         RunState::Blocked => {

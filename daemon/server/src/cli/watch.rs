@@ -57,7 +57,12 @@ pub async fn follow(client: &mut Client, output: &mut Output, id: &str, to: To) 
         }
         if let Some(exit) = view.verdict() {
             screen.draw(&view, output, to)?;
-            for command in view.run().map(next_commands).unwrap_or_default() {
+            // The events say where the run stands, not what helps there.
+            let told = match exit {
+                Exit::Waiting => super::run::get(client, id.to_owned()).await.ok(),
+                _ => None,
+            };
+            for command in told.as_ref().or(view.run()).map(next_commands).unwrap_or_default() {
                 output.err.line(format!("next: {command}"))?;
             }
             return Ok(exit);

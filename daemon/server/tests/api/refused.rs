@@ -129,8 +129,8 @@ async fn a_fence_is_not_skipped_and_somebody_gives_their_word() {
     let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let member = leader(&tool).await;
     let start = "run start fenced --from a --to b --mode drill --reason exercise --watch";
-    let seen = standfast(&[member.address], start).await;
-    assert_eq!(seen.exit(), Exit::Waiting, "{seen:?}");
+    let begun = standfast(&[member.address], start).await;
+    assert_eq!(begun.exit(), Exit::Waiting, "{begun:?}");
     let runs = member.runs().await.list_runs(ListRunsRequest::default()).await.unwrap().into_inner().runs;
     let id = &runs[0].id;
     let seen = standfast(&[member.address], &format!("run skip {id} --step fenced --reason exercise")).await;
@@ -138,9 +138,25 @@ async fn a_fence_is_not_skipped_and_somebody_gives_their_word() {
     let said = seen.failure().to_string();
     assert!(said.starts_with("error: refused by G11 fence: ") && said.contains("approve --step"), "{said}");
     assert_eq!(said.lines().count(), 1, "said once: {said}");
-    let abort = format!("run abort {id} --reason exercise");
-    assert_eq!(standfast(&[member.address], &abort).await.exit(), Exit::Done);
-    until(&member, id, |run| run.ended_at.is_some()).await;
+
+    // A word needs a reason, and what helps is said with it.
+    let next = format!("next: standfast run approve {id} --step fenced --reason ...");
+    assert!(begun.err.contains(&next), "{}", begun.err);
+    let approve = format!("run approve {id} --step fenced");
+    let seen = standfast(&[member.address], &approve).await;
+    assert_eq!(seen.exit(), Exit::Usage, "{seen:?}");
+    assert!(seen.failure().to_string().starts_with("error: reason: say why"), "{}", seen.failure());
+    assert_eq!(get(&member, id).await.state(), RunState::Blocked);
+    let seen = standfast(&[member.address], &format!("{approve} --reason seen --watch")).await;
+    assert_eq!(seen.exit(), Exit::Done, "{seen:?}");
+    let run = get(&member, id).await;
+    let word = Override { name: "fence".into(), reason: "seen".into(), identity: "local".into() };
+    assert_eq!(run.overrides, [word]);
+    assert_eq!(run.next_commands, [format!("standfast run report {id}")]);
+    let report = GetReportRequest { id: id.clone() };
+    let report = member.runs().await.get_report(report).await.unwrap().into_inner();
+    assert!(report.markdown.contains("| gave their word | step fenced |"), "{}", report.markdown);
+    assert_eq!(report.overrides[0].reason, "seen");
     // By name, with a reason, from the begin.
     let seen = standfast(&[member.address], &format!("{start} --override fence=seen")).await;
     assert_eq!(seen.exit(), Exit::Done, "{seen:?}");

@@ -43,7 +43,7 @@ async fn the_status_says_who_leads_what_waits_and_what_to_type() {
         (WaitingKind::ApproveStep, "word", "commander")
     );
     assert!(item.for_me, "`local` has the role");
-    assert_eq!(status.next_commands[0], format!("standfast run approve {id} --step word"));
+    assert_eq!(status.next_commands[0], format!("standfast run approve {id} --step word --reason ..."));
 
     let seen = standfast(&[member.address], "status").await;
     assert_eq!(seen.exit(), Exit::Done);

@@ -1,11 +1,9 @@
 //! What waits for people, and what to type.
 
-use super::super::runs::Story;
+use super::super::runs::{Story, next};
 use super::super::state::State;
 use super::super::wire;
-use standfast_core::action::{Action, FenceProof};
 use standfast_core::ids::{Identity, SiteId};
-use standfast_core::journal::{Block, BlockKind};
 use standfast_core::rules::Rules;
 use standfast_core::run::State as RunState;
 use standfast_proto::v1::{self, Verdict, WaitingItem, WaitingKind};
@@ -74,18 +72,12 @@ fn of_run(story: &Story) -> Vec<WaitingItem> {
                 request.from,
                 request.to
             ),
-            vec![
-                format!("standfast run approve {}", run.id),
-                format!("standfast run reject {} --reason ...", run.id),
-            ],
+            next::proposed(story),
         )),
         RunState::Paused => items.push(item(
             WaitingKind::ResumeRun,
             format!("run {} is paused: go on?", run.id),
-            vec![
-                format!("standfast run resume {}", run.id),
-                format!("standfast run abort {} --reason ...", run.id),
-            ],
+            next::paused(story),
         )),
         RunState::Running | RunState::Blocked => {}
         RunState::Ended(_) => return items,
@@ -97,13 +89,13 @@ fn of_run(story: &Story) -> Vec<WaitingItem> {
                 Some(step) => format!("run {}, step {step}: {}", run.id, block.why),
                 None => format!("run {} may not begin: {}", run.id, block.why),
             },
-            unblock(story, block),
+            next::unblock(story, block),
         );
         blocked.step = block.step.as_ref().map(ToString::to_string).unwrap_or_default();
         items.push(blocked);
     }
     for (step, role, message, since_ms) in story.asking() {
-        let command = format!("standfast run approve {} --step {step}", run.id);
+        let command = next::approve(story, step);
         let asked = item(WaitingKind::ApproveStep, format!("run {}: {message}", run.id), vec![command]);
         items.push(WaitingItem {
             step: step.to_string(),
@@ -113,30 +105,6 @@ fn of_run(story: &Story) -> Vec<WaitingItem> {
         });
     }
     items
-}
-
-/// What may be typed for a block: the word of a person where it helps, another try, giving up.
-fn unblock(story: &Story, block: &Block) -> Vec<String> {
-    let run = &story.run;
-    let Some(step) = &block.step else {
-        let waivable = run.plan.require.iter().any(|require| require.override_by.is_some());
-        let approve = waivable.then(|| format!("standfast run approve {} --reason ...", run.id));
-        return approve.into_iter().chain([format!("standfast run retry {}", run.id)]).collect();
-    };
-    let action = run.step_index(step).map(|at| &run.plan.steps[at].action);
-    let fence = matches!(action, Some(Action::FenceProve { .. }));
-    let word = matches!(
-        action,
-        Some(Action::FenceProve { any_of, .. })
-            if any_of.iter().any(|proof| matches!(proof, FenceProof::OperatorWord { .. }))
-    );
-    let mut commands = vec![format!("standfast run retry {} --step {step}", run.id)];
-    if word {
-        commands.push(format!("standfast run approve {} --step {step} --reason ...", run.id));
-    } else if !fence && block.kind != BlockKind::Requirement {
-        commands.push(format!("standfast run skip {} --step {step} --reason ...", run.id));
-    }
-    commands
 }
 
 fn of_site(site: &v1::Site, rules: Option<&Rules>) -> Option<WaitingItem> {

@@ -11,7 +11,7 @@ use crate::store::{Revision, WatchEnd, WatchEvent};
 use standfast_core::journal::Event;
 use standfast_core::run::State;
 use standfast_proto::v1::watch_run_response::Item;
-use standfast_proto::v1::{Sync, WatchRunResponse};
+use standfast_proto::v1::{Run, Sync, WatchRunResponse};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,7 +40,8 @@ pub(super) async fn watch(
     let stop = deps.stop.clone();
     tokio::spawn(async move {
         let mut items: Vec<Item> = match from {
-            0 => vec![Item::Snapshot(story.to_run(true))],
+            // What helps would not be true any more with the first event.
+            0 => vec![Item::Snapshot(Run { next_commands: Vec::new(), ..story.to_run(true) })],
             from => events.into_iter().filter(|event| event.revision > from).map(Item::Event).collect(),
         };
         items.push(Item::Sync(Sync { revision: story.read_at }));
