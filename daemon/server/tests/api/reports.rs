@@ -1,12 +1,12 @@
 //! Reports of runs that are not the only ones.
 
+use pbjson_types::Timestamp;
 use standfast::records::{REFUSALS, encode};
 use standfast::store::{Op, Txn};
 use standfast_core::controller::Refused;
 use standfast_core::guard::Guard;
 use standfast_core::time::Span;
 use standfast_core::verdict::{Finding, Verdict};
-use pbjson_types::Timestamp;
 use standfast_proto::v1::{GetReportRequest, RunState};
 
 use super::fixture::*;
@@ -46,7 +46,8 @@ async fn a_refusal_before_an_earlier_run_is_not_of_this_one() {
     for (run, guard) in [(first, "G04"), (second, "G08")] {
         let request = GetReportRequest { id: run.id.clone() };
         let report = member.runs().await.get_report(request).await.unwrap().into_inner();
-        let ids: Vec<&str> = report.refusals.iter().map(|no| no.guard.as_ref().unwrap().id.as_str()).collect();
+        let ids: Vec<&str> =
+            report.refusals.iter().map(|no| no.guard.as_ref().unwrap().id.as_str()).collect();
         assert_eq!(ids, [guard], "of {}", run.id);
     }
 }
