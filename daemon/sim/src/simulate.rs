@@ -44,7 +44,7 @@ use fault::Fate;
 use life::Life;
 use model::{Asked, Model};
 use sabotage::Sabotage;
-use service::Promised;
+use service::{Promised, Return};
 use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
 use standfast_core::finding::Findings;
@@ -90,6 +90,8 @@ pub struct Case {
     from: usize,
     to: usize,
     promises: Vec<Promised>,
+    /// What the promised services wait for.
+    returns: Vec<Return>,
     /// How long the run takes, and how many entries it writes, when nothing goes wrong.
     calm: (Duration, u64),
     #[cfg(test)]
@@ -116,8 +118,10 @@ impl Case {
             .expect("the first entry is made of this very plan");
         let detection = options.detection.unwrap_or_else(|| detected(&bundle, plan.request.mode));
         let of = |site: &SiteId| targets.site(site).expect("a plan goes between sites of its fleet");
+        let (promises, returns) = service::promised(&bundle, playbook, &plan);
         let mut case = Self {
-            promises: service::promised(&bundle, playbook, &plan),
+            promises,
+            returns,
             from: of(&plan.request.from),
             to: of(&plan.request.to),
             world: World::new(&targets, &active),
@@ -158,6 +162,12 @@ impl Case {
     /// Where the times of a step come from.
     pub fn basis(&self, step: usize) -> Basis {
         self.steps[step].pace.basis
+    }
+
+    /// How many runs can be counted: for each the times of all that returns are kept, 256 MiB in
+    /// all.
+    pub fn most_runs(&self) -> u64 {
+        (64 << 20) / (self.returns.len() as u64 + 1)
     }
 
     /// How many entries a run writes in which nothing goes wrong.

@@ -240,12 +240,14 @@ fn a_service_is_back_with_its_own_steps_and_the_playbook_with_its_last() {
             .replace("deploy-tool: {tier: 0,", "deploy-tool: {tier: 0, objectives: {rto: 1m},")
     };
     let case = case(with_rto, calm());
+    let waits_for = |promise: &Promised| case.returns[promise.back].waits_for();
     let named: Vec<_> =
-        case.promises.iter().map(|promise| (promise.service.as_str(), promise.waits_for())).collect();
+        case.promises.iter().map(|promise| (promise.service.as_str(), waits_for(promise))).collect();
     let waits = [("deploy-tool", (false, vec![0])), ("shop", (true, vec![4])), ("shop-db", (false, vec![3]))];
     assert_eq!(named, waits);
     let outcome = case.seed(1);
-    let back: Vec<Duration> = outcome.back.iter().map(|back| back.unwrap()).collect();
+    let back: Vec<Duration> =
+        case.promises.iter().map(|promise| outcome.back[promise.back].unwrap()).collect();
     assert!(back[0] < back[2] && back[2] < back[1]);
     // The last resolver forgets the old address long before the ramp is up.
     assert_eq!(back[1], outcome.took);

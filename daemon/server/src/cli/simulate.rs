@@ -166,6 +166,11 @@ fn replay(case: &Case, seed: u64, output: &mut Output) -> Result<Exit, Failure> 
 
 fn many(case: &Case, args: &SimulateArgs, output: &mut Output) -> Result<Exit, Failure> {
     let runs = args.runs.unwrap_or(RUNS);
+    let most = case.most_runs();
+    if runs > most {
+        let message = format!("{runs} runs are too many to count for what returns here: at most {most}");
+        return Err(Failure::usage(message));
+    }
     let mut tally = Tally::new(case);
     let mut progress = Progress::new(runs, "runs");
     for seed in args.first..args.first.saturating_add(runs) {

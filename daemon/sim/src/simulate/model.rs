@@ -2,6 +2,7 @@
 
 use super::expect::Pace;
 use super::history::History;
+use super::service::of_resource;
 use crate::world::{Deed, Question, Targets};
 use standfast_core::action::Action;
 use standfast_core::bundle::Bundle;
@@ -10,7 +11,7 @@ use standfast_core::fleet::{Service, ServiceKind};
 use standfast_core::ids::{ResourceId, ServiceId, SiteId};
 use standfast_core::plan::{self, Plan, Request};
 use standfast_core::playbook::{Expected, Playbook, Step};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A step, as the model sees it.
 #[derive(Debug)]
@@ -35,10 +36,12 @@ pub(super) struct Asked {
 /// that is one of them.
 pub(super) fn active(bundle: &Bundle, from: &SiteId) -> BTreeMap<ResourceId, SiteId> {
     let fleet = &bundle.fleet;
+    let of_resource = of_resource(bundle);
     let of = |cluster: ResourceId, servers: Vec<SiteId>| {
-        let services = fleet.services.iter().filter(|(id, service)| is(id, service, &cluster));
+        let services = of_resource.get(cluster.as_str()).into_iter().flatten();
         let active: Vec<&SiteId> = services
-            .flat_map(|(_, service)| service.active_in())
+            .filter_map(|id| fleet.services.get(*id))
+            .flat_map(Service::active_in)
             .filter(|site| servers.contains(*site))
             .collect();
         let site = if active.contains(&from) || (active.is_empty() && servers.contains(from)) {
@@ -50,12 +53,6 @@ pub(super) fn active(bundle: &Bundle, from: &SiteId) -> BTreeMap<ResourceId, Sit
     };
     let databases = fleet.databases().into_iter();
     databases.filter_map(|(cluster, servers)| of(cluster, servers.into_keys().collect())).collect()
-}
-
-/// Whether a service is that resource.
-fn is(id: &ServiceId, service: &Service, resource: &ResourceId) -> bool {
-    let named = &service.resources;
-    named.iter().any(|own| own.value == *resource) || (named.is_empty() && id.as_str() == resource.as_str())
 }
 
 /// The data sets of a plan: those that it promotes, and those of the services that it moves.
@@ -70,10 +67,14 @@ pub(super) fn data(
         _ => None,
     });
     let mut data: BTreeMap<ResourceId, SiteId> = promoted.collect();
-    let moved =
-        |id: &ServiceId, service: &Service| plan.services.contains(id) && service.kind == ServiceKind::Data;
+    let moved: BTreeSet<&ServiceId> = plan.services.iter().collect();
+    let keeps_data = |id: &&ServiceId| {
+        let service = bundle.fleet.services.get(*id);
+        moved.contains(*id) && service.is_some_and(|service| service.kind == ServiceKind::Data)
+    };
+    let of_resource = of_resource(bundle);
     for (cluster, site) in active {
-        if bundle.fleet.services.iter().any(|(id, service)| moved(id, service) && is(id, service, cluster)) {
+        if of_resource.get(cluster.as_str()).is_some_and(|services| services.iter().any(keeps_data)) {
             let after = if site == from { to } else { site };
             data.entry(cluster.clone()).or_insert_with(|| after.clone());
         }

@@ -48,7 +48,7 @@ pub struct Outcome {
     pub cleared: Duration,
     /// By step: none when it has not ended in a way that lets others go on.
     pub steps: Vec<Option<StepTime>>,
-    /// By promise: when the service was back since the run was begun.
+    /// When services were back since the run was begun, those together that wait for the same.
     pub back: Vec<Option<Duration>>,
     /// Entries of the journal.
     pub entries: u64,

@@ -110,12 +110,15 @@ pub struct Quantiles {
 
 impl Quantiles {
     /// Of `seeds` runs, of which these came to a good end: the nearest rank.
-    pub(super) fn of(done: &[u64], seeds: u64) -> Self {
+    pub(super) fn of(done: &[u32], seeds: u64) -> Self {
         let mut sorted = done.to_vec();
         sorted.sort_unstable();
         let at = |percent: u64| {
             let rank = (seeds * percent).div_ceil(100).max(1);
-            usize::try_from(rank - 1).ok().and_then(|rank| sorted.get(rank)).copied().map(Span::ms)
+            usize::try_from(rank - 1)
+                .ok()
+                .and_then(|rank| sorted.get(rank))
+                .map(|took| Span::ms(u64::from(*took)))
         };
         Self { p50: at(50), p90: at(90), p95: at(95), p99: at(99), max: at(100) }
     }
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn runs_without_an_end_are_longer_than_all_others() {
-        let done: Vec<u64> = (1..=94).map(|second| second * 1_000).collect();
+        let done: Vec<u32> = (1..=94).map(|second| second * 1_000).collect();
         let quantiles = Quantiles::of(&done, 100);
         assert_eq!((quantiles.p50, quantiles.p90), (Some(Span::secs(50)), Some(Span::secs(90))));
         assert_eq!((quantiles.p95, quantiles.p99, quantiles.max), (None, None, None));

@@ -63,7 +63,7 @@ impl Case {
                 list.iter().for_each(|wait| *waits.entry(wait.clone()).or_default() += 1);
             }
             let took = outcome.done().map(|took| (self.detection + took).as_millis());
-            done.extend(took.map(|took| u64::try_from(took).unwrap_or(u64::MAX)));
+            done.extend(took.map(|took| u32::try_from(took).unwrap_or(u32::MAX)));
             if let Some(breach) = &outcome.breach {
                 let invariant = Breach::invariant(breach);
                 let first = || Broken { invariant, seeds: 0, first: outcome.seed, what: breach.to_string() };

@@ -1,7 +1,8 @@
 //! Many seeds, counted.
 
-use super::outcome::{Finish, Outcome, Wait};
+use super::outcome::{Finish, Outcome, StepTime, Wait};
 use super::report::{Broken, Bucket, Decider, Objective, Quantiles, Report, Seed, Waiting};
+use super::service::Promised;
 use super::{Breach, Case};
 use standfast_core::time::Span;
 use std::collections::BTreeMap;
@@ -21,9 +22,9 @@ pub struct Tally<'a> {
     seeds: u64,
     first: u64,
     /// Lengths of the runs that came to a good end, in milliseconds, detection included.
-    done: Vec<u64>,
-    /// The same for each promise.
-    back: Vec<Vec<u64>>,
+    done: Vec<u32>,
+    /// The same for all that returns.
+    back: Vec<Vec<u32>>,
     ends: BTreeMap<String, u64>,
     waits: BTreeMap<Wait, u64>,
     broken: BTreeMap<&'static str, (u64, u64, String)>,
@@ -44,7 +45,7 @@ impl<'a> Tally<'a> {
             seeds: 0,
             first: 0,
             done: Vec::new(),
-            back: vec![Vec::new(); case.promises.len()],
+            back: vec![Vec::new(); case.returns.len()],
             ends: BTreeMap::new(),
             waits: BTreeMap::new(),
             broken: BTreeMap::new(),
@@ -78,13 +79,13 @@ impl<'a> Tally<'a> {
             self.broken.entry(breach.invariant()).or_insert_with(first).0 += 1;
         }
         for (all, back) in self.back.iter_mut().zip(&outcome.back) {
-            all.extend(back.map(|back| ms(self.case.detection + back)));
+            all.extend(back.map(|back| brief(self.case.detection + back)));
         }
         if let Some(took) = outcome.done() {
-            let took = ms(self.case.detection + took);
-            self.done.push(took);
-            if self.slowest.is_none_or(|(_, slowest)| took > slowest) {
-                self.slowest = Some((outcome.seed, took));
+            let took = self.case.detection + took;
+            self.done.push(brief(took));
+            if self.slowest.is_none_or(|(_, slowest)| ms(took) > slowest) {
+                self.slowest = Some((outcome.seed, ms(took)));
             }
             self.path(outcome);
             self.keep(outcome);
@@ -106,8 +107,8 @@ impl<'a> Tally<'a> {
 
     fn keep(&mut self, outcome: &Outcome) {
         if self.kept.len() + outcome.steps.len() <= KEPT {
-            let own = |time: &Option<_>| time.map_or(0, |time: super::StepTime| ms(time.own));
-            self.kept.extend(outcome.steps.iter().map(|time| u32::try_from(own(time)).unwrap_or(u32::MAX)));
+            let own = |time: &Option<StepTime>| time.map_or(0, |time| brief(time.own));
+            self.kept.extend(outcome.steps.iter().map(own));
         }
     }
 
@@ -151,20 +152,20 @@ impl<'a> Tally<'a> {
     }
 
     fn objectives(&self) -> Vec<Objective> {
-        let promises = self.case.promises.iter().zip(&self.back);
-        promises
-            .map(|(promise, back)| {
-                let rto = ms(promise.rto);
-                let p95 = Quantiles::of(back, self.seeds).p95;
-                Objective {
-                    service: promise.service.clone(),
-                    rto: Span::ms(rto),
-                    p95,
-                    met: back.iter().filter(|back| **back <= rto).count() as u64,
-                    held: p95.is_some_and(|p95| p95.as_ms() <= rto),
-                }
-            })
-            .collect()
+        let quantiles: Vec<Quantiles> =
+            self.back.iter().map(|back| Quantiles::of(back, self.seeds)).collect();
+        let objective = |promise: &Promised| {
+            let (rto, p95) = (ms(promise.rto), quantiles[promise.back].p95);
+            let in_time = |back: &&u32| u64::from(**back) <= rto;
+            Objective {
+                service: promise.service.clone(),
+                rto: Span::ms(rto),
+                p95,
+                met: self.back[promise.back].iter().filter(in_time).count() as u64,
+                held: p95.is_some_and(|p95| p95.as_ms() <= rto),
+            }
+        };
+        self.case.promises.iter().map(objective).collect()
     }
 
     fn broken(&self) -> Vec<Broken> {
@@ -218,6 +219,11 @@ impl<'a> Tally<'a> {
     }
 }
 
+/// Milliseconds, as they are kept: 49 days are for ever.
+fn brief(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
 fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -229,8 +235,9 @@ const WIDTHS: [u64; 16] = [
 ];
 
 /// Bars of equal width: the narrowest that needs few of them.
-fn histogram(done: &[u64]) -> Vec<Bucket> {
+fn histogram(done: &[u32]) -> Vec<Bucket> {
     let (Some(&least), Some(&most)) = (done.iter().min(), done.iter().max()) else { return Vec::new() };
+    let (least, most) = (u64::from(least), u64::from(most));
     let few = |width: &u64| most / width - least / width < BARS;
     let days = || (1..).map(|day| day * 86_400_000).find(few).expect("some number of days is long enough");
     let width = WIDTHS.into_iter().find(few).unwrap_or_else(days);
@@ -239,7 +246,7 @@ fn histogram(done: &[u64]) -> Vec<Bucket> {
         .map(|bar| Bucket { from: Span::ms(bar * width), below: Span::ms((bar + 1) * width), runs: 0 })
         .collect();
     for took in done {
-        buckets[usize::try_from(took / width - first).expect("at most twenty bars")].runs += 1;
+        buckets[usize::try_from(u64::from(*took) / width - first).expect("at most twenty bars")].runs += 1;
     }
     buckets
 }
@@ -250,13 +257,13 @@ mod tests {
 
     #[test]
     fn bars_are_few_and_hold_every_run() {
-        let done: Vec<u64> = (0..1_000).map(|n| 61_500 + n * 137).collect();
+        let done: Vec<u32> = (0..1_000).map(|n| 61_500 + n * 137).collect();
         let bars = histogram(&done);
         assert!(bars.len() <= 20 && bars.len() > 5, "{}", bars.len());
         assert_eq!(bars.iter().map(|bar| bar.runs).sum::<u64>(), 1_000);
         assert_eq!((bars[0].from, bars[0].below), (Span::secs(60), Span::secs(70)));
         assert_eq!(histogram(&[]), []);
         assert_eq!(histogram(&[7]).len(), 1);
-        assert_eq!(histogram(&[0, 86_400_000 * 50]).len(), 17, "three days each");
+        assert_eq!(histogram(&[0, 86_400_000 * 40]).len(), 14, "three days each");
     }
 }

@@ -36,7 +36,7 @@ impl Life<'_> {
             breach,
         };
         let (well, done) = (|step| self.checker.ended_well(step), outcome.done());
-        outcome.back = self.case.promises.iter().map(|promise| promise.back(well, done)).collect();
+        outcome.back = self.case.returns.iter().map(|wait| wait.at(well, done)).collect();
         (outcome, self.story)
     }
 
