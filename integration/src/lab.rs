@@ -7,7 +7,8 @@
 //!   deaths;
 //! - [`gate`] is a door in front of a part that one observer finds shut and another open;
 //! - [`net`] puts sites into namespaces of their own and cuts them off;
-//! - [`world`] is everything together, brought to a steady state.
+//! - [`world`] is everything together, brought to a steady state;
+//! - [`town`] is the same for the core of `playbooks/pangyo-2022/fixed`.
 
 pub mod api;
 pub mod bundle;
@@ -16,4 +17,5 @@ pub mod events;
 pub mod gate;
 pub mod member;
 pub mod net;
+pub mod town;
 pub mod world;

@@ -8,7 +8,7 @@
 //! - [`part`] is one running program with its log; [`ports`] and [`scratch`] give it an
 //!   address and a folder; [`ground`] is what the address is on.
 //! - [`postgres`], [`haproxy`], [`bind`] and [`etcd`] are programs of other people;
-//!   [`web`] and [`deploy`] are our own small ones; [`client`] is the customer.
+//!   [`web`], [`deploy`] and [`tools`] are our own small ones; [`client`] is the customer.
 //! - [`site`] puts one of each together, and [`shop`] two sites and a name server.
 
 pub mod bind;
@@ -25,6 +25,7 @@ pub mod process;
 pub mod scratch;
 pub mod shop;
 pub mod site;
+pub mod tools;
 pub mod web;
 
 use std::fmt;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use standfast_integration::parts::scratch::{self, Scratch};
 use standfast_integration::parts::shop::Shop;
-use standfast_integration::parts::{Error, Result, deploy, guard, process, web};
+use standfast_integration::parts::{Error, Result, deploy, guard, process, tools, web};
 
 #[derive(Parser)]
 #[command(about = "Parts of a site made for demonstrations and tests")]
@@ -35,6 +35,8 @@ enum Commands {
     Web(web::Web),
     /// Serve the deploy tool of a site (a stand-in)
     Deploy(deploy::Tool),
+    /// Serve the other tools, stores and services of a site (a stand-in)
+    Tools(tools::Tool),
     /// Start two sites and a name server, say where they are, and hold them until killed
     Shop,
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         }),
         Commands::Web(web) => block_on(web.serve()),
         Commands::Deploy(tool) => block_on(tool.serve()),
+        Commands::Tools(tool) => block_on(tool.serve()),
         Commands::Shop => block_on(hold_shop()),
     };
     match done {

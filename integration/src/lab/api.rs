@@ -94,10 +94,15 @@ impl Api {
 
     /// What a run of the playbook would do, inspected live.
     pub async fn plan(&mut self, mode: Mode) -> Result<Plan> {
+        self.plan_of("shop", "a", "b", mode).await
+    }
+
+    /// The same for another playbook and other sites.
+    pub async fn plan_of(&mut self, playbook: &str, from: &str, to: &str, mode: Mode) -> Result<Plan> {
         let request = CreatePlanRequest {
-            playbook: "shop".into(),
-            from: "a".into(),
-            to: "b".into(),
+            playbook: playbook.into(),
+            from: from.into(),
+            to: to.into(),
             mode: mode.into(),
             inputs: Default::default(),
             inspect: true,

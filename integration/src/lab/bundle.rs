@@ -119,17 +119,17 @@ fn edit(text: &mut String, old: &str, new: &str) -> Result<()> {
 
 /// A text in which what is to be replaced must be there exactly once: an example that was
 /// changed must not be rendered by half.
-struct Text(String);
+pub(super) struct Text(pub(super) String);
 
 impl Text {
-    fn replace(&mut self, old: &str, new: &str) -> Result<()> {
+    pub(super) fn replace(&mut self, old: &str, new: &str) -> Result<()> {
         self.once(old)?;
         self.0 = self.0.replace(old, new);
         Ok(())
     }
 
     /// Replaces everything from the line that begins with `start` to the next empty line.
-    fn replace_block(&mut self, start: &str, new: &str) -> Result<()> {
+    pub(super) fn replace_block(&mut self, start: &str, new: &str) -> Result<()> {
         let line = format!("\n{start}");
         self.once(&line)?;
         let begin = self.0.find(&line).map_or(0, |at| at + 1);

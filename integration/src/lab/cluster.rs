@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::api::Api;
-use super::member::{Member, Pki, Plan, SITES};
+use super::member::{Member, Pki, Plan, SITES, number};
 use crate::parts::etcd::{Etcd, Place, Tls};
 use crate::parts::ground::ip;
 use crate::parts::scratch::Scratch;
@@ -138,6 +138,7 @@ fn plan(site: &str, scratch: &Scratch, common: &Common, etcd: &[String], pki: Op
         name: format!("{site}1"),
         site: site.into(),
         site_folder: scratch.site(site)?,
+        ip: ip(number(site)?, 40),
         bundle: common.bundle.clone(),
         etcd: etcd.to_vec(),
         pki: pki.cloned(),

@@ -1,13 +1,12 @@
 //! One running daemon: `standfast serve` with a settings file of its own, in its site.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::parts::client::http;
-use crate::parts::ground::ip;
 use crate::parts::part::{Part, Spec};
 use crate::parts::{Error, Result, ports, sibling};
 
@@ -46,6 +45,8 @@ pub struct Plan {
     pub site: String,
     /// The folder of the site.
     pub site_folder: PathBuf,
+    /// Where it listens, and looks from.
+    pub ip: IpAddr,
     /// The bundle to load if the store has none.
     pub bundle: PathBuf,
     /// The URLs of etcd; none for the embedded store.
@@ -74,8 +75,7 @@ pub struct Member {
 impl Member {
     /// Starts it, without waiting for more than its process.
     pub async fn start(plan: Plan) -> Result<Member> {
-        let address = ip(number(&plan.site)?, 40);
-        let (grpc, http) = (ports::free(address)?, ports::free(address)?);
+        let (grpc, http) = (ports::free(plan.ip)?, ports::free(plan.ip)?);
         let folder = plan.folder();
         private_folder(&folder)?;
         private_folder(&folder.join("secrets"))?;
@@ -234,12 +234,14 @@ fn put_secret(folder: &Path, name: &str, value: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parts::ground::ip;
 
     fn plan(etcd: Vec<String>, pki: Option<Pki>) -> Plan {
         Plan {
             name: "w1".into(),
             site: "w".into(),
             site_folder: "/lab/w".into(),
+            ip: ip(3, 40),
             bundle: "/lab/bundle".into(),
             etcd,
             pki,

@@ -1,0 +1,168 @@
+//! The bundle of the town: the playbooks of `playbooks/pangyo-2022/fixed` as they are, but for
+//! one pause, and its fleet with addresses that exist on this machine.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use standfast_core::bundle::Bundle;
+
+use super::{Building, load};
+use crate::lab::bundle::Text;
+use crate::parts::bind::Bind;
+use crate::parts::haproxy::BACKEND;
+use crate::parts::{Error, Result};
+
+macro_rules! files {
+    ($($name:literal),+) => {
+        [$(($name, include_str!(concat!("../../../../playbooks/pangyo-2022/fixed/", $name, ".yaml")))),+]
+    };
+}
+
+const FILES: [(&str, &str); 10] =
+    files!("fleet", "evacuate", "core", "tooling", "data", "delivery", "talk", "tier-2", "tier-3", "tier-4");
+
+/// Texts by name.
+pub(super) type Files = BTreeMap<&'static str, String>;
+
+fn files() -> Files {
+    FILES.into_iter().map(|(name, text)| (name, text.to_owned())).collect()
+}
+
+/// The example as it is.
+pub(super) fn example() -> Result<Bundle> {
+    load(&files())
+}
+
+/// Where a building's parts are.
+struct Places {
+    site: &'static str,
+    accounts: SocketAddr,
+    messages: SocketAddr,
+    runtime: SocketAddr,
+    front: SocketAddr,
+    tools: SocketAddr,
+}
+
+impl Places {
+    fn of(site: &'static str, building: &Building) -> Places {
+        let at = building.site.addresses;
+        Places {
+            site,
+            accounts: building.accounts.address,
+            messages: at.postgres,
+            runtime: at.runtime,
+            front: at.front,
+            tools: building.tools.address,
+        }
+    }
+}
+
+/// The example for these parts. The loss of pangyo runs the core, by itself.
+pub(super) fn rendered(example: &Bundle, pangyo: &Building, anyang: &Building, bind: &Bind) -> Result<Files> {
+    let places = [Places::of("pangyo", pangyo), Places::of("anyang", anyang)];
+    let files = render(&places, bind.address, &pangyo.power_off_command()?)?;
+    let rendered = load(&files)?;
+    let names = |bundle: &Bundle| bundle.fleet.services.keys().cloned().collect::<Vec<_>>();
+    match names(&rendered) == names(example) {
+        true => Ok(files),
+        false => Err(Error::answer("bundle", "services were lost in rendering")),
+    }
+}
+
+fn render(places: &[Places; 2], dns: SocketAddr, power_off: &[String]) -> Result<Files> {
+    let mut files = files();
+    let mut edit = |name: &str, edit: &dyn Fn(&mut Text) -> Result<()>| {
+        let text = files.get_mut(name).ok_or_else(|| Error::answer("bundle", format!("no file {name}")))?;
+        let mut taken = Text(std::mem::take(text));
+        let edited = edit(&mut taken);
+        *text = taken.0;
+        edited
+    };
+    edit("talk", &|talk| talk.replace("hold: 30s", "hold: 1s"))?;
+    edit("fleet", &|fleet| {
+        fleet.replace("timing: {profile: default}", "timing: {profile: fast}")?;
+        fleet.replace("automation: advise ", "lab: true\nsingle_observer: act\nautomation: act ")?;
+        fleet.replace_block("canaries:", "canaries: none\n")?;
+        for Places { site, accounts, messages, runtime, tools, .. } in places {
+            for (cluster, at) in [("accounts", accounts), ("messages", messages)] {
+                let new = format!("\"host={} port={} ", at.ip(), at.port());
+                fleet.replace(&format!("\"host={cluster}.{site}.example.net "), &new)?;
+            }
+            fleet
+                .replace(&format!("tcp://talk-front.{site}.example.net:9999"), &format!("tcp://{runtime}"))?;
+            endpoints(fleet, site, *tools);
+        }
+        fleet.replace("backend: talk\n", &format!("backend: {BACKEND}\n"))?;
+        // Two records have the same name server; only one of them is used here.
+        fleet.0 = fleet.0.replace("ns1.witness.example.net:53", &dns.to_string());
+        let [one, other] = places.each_ref().map(|place| place.front.ip());
+        fleet.replace(
+            "values: {pangyo: 10.1.0.5, anyang: 10.2.0.5}",
+            &format!("values: {{pangyo: {one}, anyang: {other}}}"),
+        )?;
+        // A list of strings is written alike in JSON and in YAML.
+        let command = serde_json::to_string(power_off).map_err(|e| Error::answer("fleet", e))?;
+        fleet.replace(r#"[cut-power, pangyo, "both-feeds"]"#, &command)?;
+        fleet.replace("{site: pangyo, run: evacuate, to: anyang}", "{site: pangyo, run: core, to: anyang}")
+    })?;
+    Ok(files)
+}
+
+/// Every `https://NAME.SITE.example.net` becomes a path of the site's tools.
+fn endpoints(fleet: &mut Text, site: &str, tools: SocketAddr) {
+    let end = format!(".{site}.example.net\"");
+    let mut text = String::with_capacity(fleet.0.len());
+    for (number, part) in fleet.0.split("https://").enumerate() {
+        match part.split_once(&end).filter(|(name, _)| number > 0 && !name.contains(['.', '"'])) {
+            Some((name, rest)) => text.push_str(&format!("http://{tools}/{name}\"{rest}")),
+            None if number > 0 => text.push_str(&format!("https://{part}")),
+            None => text.push_str(part),
+        }
+    }
+    fleet.0 = text;
+}
+
+/// Writes them into a folder.
+pub(super) fn write(files: &Files, folder: &Path) -> Result<PathBuf> {
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        files.iter().try_for_each(|(name, text)| std::fs::write(folder.join(format!("{name}.yaml")), text))
+    };
+    write().map_err(Error::io(format!("writing {}", folder.display())))?;
+    Ok(folder.to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(site: &'static str, number: u8) -> Places {
+        let at = |host: u8, port: u16| format!("127.77.{number}.{host}:{port}").parse().expect("an address");
+        Places {
+            site,
+            accounts: at(11, 20_001),
+            messages: at(10, 20_002),
+            runtime: at(5, 20_003),
+            front: at(5, 20_004),
+            tools: at(30, 20_005),
+        }
+    }
+
+    #[test]
+    fn the_playbooks_stay_as_they_are_and_no_address_is_left_that_does_not_exist() {
+        let command = ["sh", "-c", "\"$0\" x"].map(str::to_owned);
+        let dns = "127.0.0.1:20006".parse().expect("an address");
+        let files = render(&[places("pangyo", 1), places("anyang", 2)], dns, &command).expect("rendered");
+        for (name, text) in FILES.into_iter().filter(|(name, _)| !["fleet", "talk"].contains(name)) {
+            assert_eq!(files[name], text);
+        }
+        assert_eq!(files["talk"], FILES[6].1.replace("hold: 30s", "hold: 1s"));
+        let bundle = load(&files).expect("it lints");
+        assert_eq!(bundle.fleet.power_off(&"pangyo".into()), Some(&command[..]));
+        // What the core does not use keeps its name: four front doors, and people's hosts.
+        let rest = |line: &&str| line.contains("example.net") && !line.contains("-front.");
+        let left: Vec<_> = files["fleet"].lines().filter(rest).map(str::trim).collect();
+        assert!(left.iter().all(|line| !line.contains("http")), "{left:#?}");
+    }
+}
