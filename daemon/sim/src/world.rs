@@ -4,11 +4,13 @@
 //! stands, small enough to be copied for every seed. Every act carries an epoch, and every
 //! target remembers the highest that it was given, as real ones do.
 
+mod deed;
 mod place;
 mod target;
 
+pub use deed::{Deed, Proof, Question};
 pub use place::Places;
-pub use target::{Deed, Proof, Question, Targets};
+pub use target::Targets;
 
 use standfast_core::check::Role;
 use standfast_core::ids::{Epoch, ResourceId, SiteId};

@@ -2,33 +2,31 @@
 
 mod act;
 mod close;
+mod leader;
 
 use super::check::{Breach, Checker};
 use super::fault::{Fate, Faults};
 use super::outcome::Outcome;
-use super::people::{People, Wish};
+use super::people::People;
 use super::story::{Story, Teller};
 use super::{Case, Loss, Sabotage};
 use crate::clock::Clock;
 use crate::dice::Dice;
 use crate::world::{Came, World};
 use standfast_core::action::{Action, FailureKind};
-use standfast_core::controller::{Ask, Controller, Effect, Input};
+use standfast_core::controller::{Controller, Effect, Input};
 use standfast_core::engine;
-use standfast_core::ids::{Epoch, Identity, MemberId, RunId, StepId};
+use standfast_core::ids::{Epoch, MemberId, RunId, StepId};
 use standfast_core::journal::{Body, Event};
 use standfast_core::time::Mono;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long writing entries takes.
 const WRITE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(10));
 /// The daemon ticks this often; a deadline that could not be kept is looked at again then.
 const TICK: Duration = Duration::from_millis(100);
-/// A person who finds no leader tries again.
-const NOBODY_LEADS: Duration = Duration::from_secs(5);
-/// More happenings than this for each step mean that it never ends. Twice in a run each step
-/// happens some ten times; polling and people's tries multiply that.
+/// More happenings than this for each step mean that it never ends: an attempt is some ten of
+/// them, what is waited for is asked a few hundred times, and attempts and people are few.
 const ENDLESS: u64 = 20_000;
 
 /// The leader of an epoch.
@@ -191,29 +189,6 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// The next leader folds the journal and goes on.
-    fn lead(&mut self) {
-        if self.checker.end().is_some() {
-            return;
-        }
-        self.epoch = Epoch(self.epoch.0 + 1);
-        let mut run = self.case.run.clone();
-        for event in &self.journal[1..] {
-            if let Err(illegal) = run.apply(event) {
-                self.checker.note(Breach::Journal(illegal.to_string()));
-                return;
-            }
-        }
-        let member = member(self.epoch);
-        if self.epoch > Epoch(1) {
-            self.say(Teller::Leader, None, || format!("{member} leads"));
-        }
-        let mut leader = Controller::new(member, self.case.plan().request.to.clone(), self.epoch);
-        leader.on(Input::Bundle(self.case.bundle.clone()), self.clock.now());
-        self.leader = Some(leader);
-        self.give(Input::Loaded { runs: vec![run], holds: BTreeMap::new() });
-    }
-
     fn id(&self) -> RunId {
         self.case.run.id.clone()
     }
@@ -299,58 +274,6 @@ impl<'a> Life<'a> {
         {
             self.act(step, 1);
         }
-    }
-
-    /// The leader is lost. What it has begun may still reach its target before the next one.
-    fn lose(&mut self, loss: Loss) {
-        self.lost = Some(loss);
-        self.leader = None;
-        self.ticking = None;
-        let (member, when) = (member(self.epoch), if loss.durable { "after" } else { "before" });
-        self.say(Teller::Leader, None, || {
-            format!("{member} is lost right {when} entry {} is durable", loss.entry)
-        });
-        let timing = &self.case.bundle.fleet.timing;
-        let least = timing.ttl.0.saturating_sub(timing.renew.0);
-        let takes = self.dice.between(least, timing.ttl.0 + Duration::from_secs(1));
-        let dice = self.dice.fork_named("stragglers");
-        self.clock.keep(|left, what| match what {
-            Happening::Heard(_) => false,
-            // What is late is killed before the next leader begins.
-            Happening::Reach { step, .. } => left < takes && dice.fork(*step as u64).below(2) == 1,
-            Happening::Lead | Happening::Visit => true,
-        });
-        self.clock.after(takes, Happening::Lead);
-    }
-
-    /// Somebody is needed.
-    fn call(&mut self) {
-        let Some(delay) = self.case.options.people.filter(|_| !self.visiting) else { return };
-        self.visiting = true;
-        self.clock.after(delay.0, Happening::Visit);
-    }
-
-    fn visit(&mut self) {
-        let id = self.id();
-        let Some(leader) = &self.leader else {
-            self.clock.after(NOBODY_LEADS, Happening::Visit);
-            return;
-        };
-        self.visiting = false;
-        let Some(run) = leader.run(&id) else { return };
-        self.story.say(self.clock.elapsed(), Teller::Person, self.epoch, None, || "comes, and looks".into());
-        for Wish { by, command, fences } in self.people.visit(run, &self.case.bundle.rules()) {
-            if fences {
-                self.world.fence_by_hand(self.case.from);
-            }
-            self.wishes(by, command);
-        }
-    }
-
-    fn wishes(&mut self, by: Identity, command: engine::Command) {
-        self.asked += 1;
-        let request = format!("p{}", self.asked);
-        self.give(Input::Asked { request, by, ask: Ask::Run { run: self.id(), command, seen: None } });
     }
 
     fn say(&mut self, teller: Teller, step: Option<&StepId>, text: impl FnOnce() -> String) {
