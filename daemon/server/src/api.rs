@@ -137,9 +137,15 @@ impl Api {
         &*self.deps.store
     }
 
-    /// The current bundle; a request for anything that it decides fails without one.
-    fn bundle(&self) -> Result<Arc<Bundle>, Status> {
-        self.deps.bundle.borrow().clone().ok_or_else(|| {
+    /// The current bundle; a request for anything that it decides fails without one. A member
+    /// that knows of none asks the store first: it may not have heard of it yet.
+    async fn bundle(&self) -> Result<Arc<Bundle>, Status> {
+        let known = self.deps.bundle.borrow().clone();
+        let current = match known {
+            Some(bundle) => Some(bundle),
+            None => crate::bundles::current(self.store()).await.map_err(refuse::bundle)?,
+        };
+        current.ok_or_else(|| {
             let message = "no bundle is applied; do: standfast apply DIRECTORY";
             refuse::wrong_state(message, "no bundle")
         })

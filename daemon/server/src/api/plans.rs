@@ -199,7 +199,7 @@ impl Plans for Api {
     async fn create_plan(&self, request: Request<CreatePlanRequest>) -> Result<Response<v1::Plan>, Status> {
         let by = Self::caller(&request)?;
         let request = request.into_inner();
-        let bundle = self.bundle()?;
+        let bundle = self.bundle().await?;
         let bound = bound(&bundle, Wanted::from(&request))?;
         if request.inspect {
             return Ok(Response::new(self.inspected(bound, &by, &[]).await?));

@@ -148,7 +148,7 @@ impl Runs for Api {
             return Err(refuse::bad_field("overrides", format!("at most {MAX_OVERRIDES} can be waived")));
         }
         if message.validate_only {
-            let plan = plans::bound(&*self.bundle()?, plans::Wanted::from(&message))?;
+            let plan = plans::bound(&*self.bundle().await?, plans::Wanted::from(&message))?;
             let plan = self.inspected(plan, &by, &message.overrides).await?;
             return Ok(Response::new(CreateRunResponse { plan: Some(plan), ..CreateRunResponse::default() }));
         }
@@ -157,7 +157,7 @@ impl Runs for Api {
         if self.known(&wish).await? {
             return self.created(&wish).await;
         }
-        let plan = plans::bound(&*self.bundle()?, plans::Wanted::from(&message))?;
+        let plan = plans::bound(&*self.bundle().await?, plans::Wanted::from(&message))?;
         let overrides = plans::overrides(&plan, &message.overrides)?;
         let seen = (!message.plan_digest.is_empty()).then(|| Digest::from(message.plan_digest.as_str()));
         let ask = Ask::Start { request: plan.request.clone(), reason, overrides, plan: seen };

@@ -73,13 +73,13 @@ impl Api {
 #[tonic::async_trait]
 impl Sites for Api {
     async fn list_sites(&self, _: Request<ListSitesRequest>) -> Result<Response<ListSitesResponse>, Status> {
-        let bundle = self.bundle()?;
+        let bundle = self.bundle().await?;
         let state = self.state().await?;
         Ok(Response::new(ListSitesResponse { sites: self.view(&bundle, &state).sites() }))
     }
 
     async fn get_site(&self, request: Request<GetSiteRequest>) -> Result<Response<v1::Site>, Status> {
-        let bundle = self.bundle()?;
+        let bundle = self.bundle().await?;
         let site = Self::site_id(&bundle, &request.get_ref().name)?;
         Ok(Response::new(self.site(&bundle, &site).await?))
     }
@@ -89,7 +89,7 @@ impl Sites for Api {
         let message = request.into_inner();
         let wish = Wish::new(&message.request_id, by, &message)?;
         let reason = reason(&message.reason, true)?;
-        let bundle = self.bundle()?;
+        let bundle = self.bundle().await?;
         let site = Self::site_id(&bundle, &message.name)?;
         let (mut guards, known) = (Vec::new(), self.known(&wish).await?);
         if !message.etag.is_empty() && !known {
@@ -114,7 +114,7 @@ impl Sites for Api {
     }
 
     async fn why_not(&self, request: Request<WhyNotRequest>) -> Result<Response<WhyNotResponse>, Status> {
-        let bundle = self.bundle()?;
+        let bundle = self.bundle().await?;
         let site = Self::site_id(&bundle, &request.get_ref().site)?;
         let state = self.state().await?;
         let rules = bundle.rules();

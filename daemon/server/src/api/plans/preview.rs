@@ -28,7 +28,7 @@ impl Api {
         waived: &[v1::Override],
     ) -> Result<v1::Plan, Status> {
         let waived = overrides(&plan, waived)?;
-        let bundle = self.bundle()?;
+        let bundle = self.bundle().await?;
         let looker = self.looker();
         let (looked, state, findings, history) = tokio::join!(
             looker.look(&bundle, &plan),
