@@ -6,6 +6,7 @@ use crate::action::repeats;
 use crate::decode::{Call, Value};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::playbook::{Step, Undo};
+use crate::time::Span;
 
 /// Reports attempts that the engine will not make, because the first may have been done.
 pub(super) fn retries(step: &Step, findings: &mut Findings) {
@@ -22,6 +23,17 @@ pub(super) fn retries(step: &Step, findings: &mut Findings) {
         _ => "write `attempts: 1`: what may have been done is looked at, and a person decides",
     };
     findings.push(Finding::new(code::RETRY, step.key_at("attempts"), message).help(help));
+}
+
+/// Reports a time in which nothing can be done. A command needs more than others: from its time it
+/// is also ended.
+pub(super) fn times(step: &Step, findings: &mut Findings) {
+    let command = step.call.spec.is("command.run");
+    let least = if command { Span::secs(1) } else { Span::ms(100) };
+    let Some(timeout) = step.timeout.filter(|timeout| *timeout < least) else { return };
+    let name = quoted(step.id.value.as_str());
+    let message = format!("{name} cannot be done in {timeout}: at least {least} are needed");
+    findings.push(Finding::new(code::WRONG_VALUE, step.key_at("timeout"), message));
 }
 
 /// Whether doing it twice is the same as doing it once; none when only a run can tell.

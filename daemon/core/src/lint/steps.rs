@@ -28,6 +28,7 @@ pub(super) fn lint(playbook: &Playbook, business: Option<&Business<'_>>, cut: bo
     together::needed(playbook, findings);
     for step in playbook.flat() {
         effects::retries(step, findings);
+        effects::times(step, findings);
         if !cut {
             traffic::gates(step, findings);
         }

@@ -87,6 +87,20 @@ fn an_undo_behind_the_point_of_no_return_is_found_unless_some_mode_can_run_it() 
 }
 
 #[test]
+fn a_step_has_time_to_be_done() {
+    let command = |timeout: &str| {
+        let step = "  - id: start\n    command.run: {command: [start]}\n    undo: none\n";
+        of_steps(&format!("{step}    timeout: {timeout}\n"))
+    };
+    assert_eq!((command("999ms"), command("1s")), (vec!["SF008 4".to_owned()], vec![]));
+    let wait = |timeout: &str| {
+        let step = "  - id: warm\n    wait.until: {all: [{tcp.connect: {endpoint: shop-web, at: $to}}]}\n";
+        of_steps(&format!("{step}    timeout: {timeout}\n"))
+    };
+    assert_eq!((wait("0s"), wait("100ms")), (vec!["SF008 3".to_owned()], vec![]));
+}
+
+#[test]
 fn customers_wait_for_every_promotion() {
     let undone = NAME.replace("}}", "}, undo: none}");
     assert_eq!(of_steps(&format!("{undone}{FENCED}{PROMOTE}")), ["SF054 1"]);

@@ -44,7 +44,11 @@ pub static ENVELOPE: &[Field] = &[
          block means all its steps",
     ),
     Field::optional("modes", Type::List(&MODE), "only in these; when absent, in all of the playbook's"),
-    Field::optional("timeout", Type::Span, "for one act, without its verification"),
+    Field::optional(
+        "timeout",
+        Type::Span,
+        "for one act, without its verification. Of a command's a quarter, at most 2.1s, is for ending it",
+    ),
     Field::optional("attempts", Type::Number(1, 100), "how often it is tried"),
     Field::default("backoff", Type::Span, "1s", "before the second attempt; doubled for each further one"),
     Field::default(
