@@ -10,7 +10,8 @@ use crate::guard::Guard;
 use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
 use crate::journal::{Body, End, Event, Trigger, VERSION};
 use crate::plan::Plan;
-use crate::rules::Rules;
+use crate::readiness::{Book, Ready};
+use crate::rules::{OnLoss, Rules};
 use crate::run::{Run, State};
 use crate::time::{Mono, Now, Span};
 use crate::verdict::Court;
@@ -52,6 +53,7 @@ pub struct Controller {
     court: Court,
     engines: BTreeMap<RunId, Engine>,
     holds: Holds,
+    readiness: Book,
     loaded: bool,
     creating: Option<Creation>,
     /// When a run may be begun again after one was not taken.
@@ -77,6 +79,7 @@ impl Controller {
             court: Court::default(),
             engines: BTreeMap::new(),
             holds: Holds::default(),
+            readiness: Book::default(),
             loaded: false,
             creating: None,
             create_after: Mono::default(),
@@ -101,6 +104,18 @@ impl Controller {
     /// A live run.
     pub fn run(&self, run: &RunId) -> Option<&Run> {
         self.engines.get(run).map(Engine::run)
+    }
+
+    /// What is run when a site is lost, whether it could, and how old the look is that says so.
+    pub fn ready(&self, now: Now) -> Vec<Ready> {
+        let Some((bundle, rules)) = &self.bundle else { return Vec::new() };
+        let ready = |entry: &OnLoss| Ready {
+            site: entry.site.clone(),
+            playbook: entry.playbook.clone(),
+            ready: self.readiness.says(rules, entry, &bundle.digest, now).is_ok(),
+            age: self.readiness.age_of(&entry.site, now),
+        };
+        rules.on_loss.iter().map(ready).collect()
     }
 
     /// When the next deadline of a run falls: until then ticks change nothing about any run.
@@ -138,6 +153,12 @@ impl Controller {
                 if self.loaded {
                     effects.extend(self.holds.due(now).map(Effect::Holds));
                 }
+                effects.extend(self.readiness.due(now).map(Effect::Readiness));
+            }
+            Input::Known(known) => self.readiness = Book::loaded(known, now),
+            Input::Looked(readiness) => {
+                self.readiness.found(*readiness, now);
+                effects.push(Effect::Readiness(self.readiness.aged(now)));
             }
             Input::Asked { request, by, ask } => {
                 self.asks.push_back(Wish { request, by, ask, required: None });

@@ -7,6 +7,7 @@ use crate::engine::Command;
 use crate::guard;
 use crate::journal::{End, Evidence, Override};
 use crate::plan::{Mode, Request};
+use crate::readiness::{Readiness, Standing};
 use crate::source::SourceFile;
 use crate::verdict::{Snapshot, Verdict};
 use crate::vote::{Observation, Opinion, Vote};
@@ -334,6 +335,45 @@ fn without_a_site_lease_only_laboratories_act() {
     town.pass(60_000);
     let run = town.created()[0].run.clone();
     assert_eq!(town.controller.run(&run).unwrap().state(), State::Proposed, "a person is asked");
+}
+
+/// Situation: the site is lost, and the fleet wants a look that counts before anything runs by
+/// itself. Nobody has looked; the look found a wrong password; it is too old; it is well.
+#[test]
+fn where_the_fleet_requires_readiness_nothing_runs_by_itself_without() {
+    let settings = format!("{ACT}readiness: {{required: true}}\n");
+    let begun = |readiness: Option<Readiness>, settings: &str, age: Span| {
+        let mut town = Town::new(settings, "w");
+        let digest = town.controller.bundle.as_ref().unwrap().0.digest.clone();
+        if let Some(readiness) = readiness {
+            let known = Readiness { bundle: digest, age, ..readiness };
+            town.give(Input::Known([("a".into(), known)].into()));
+        }
+        town.pass(60_000);
+        let run = town.created()[0].run.clone();
+        town.controller.run(&run).map(|run| run.state())
+    };
+    let found = |standing| Readiness {
+        site: "a".into(),
+        playbook: "shop".into(),
+        to: "b".into(),
+        bundle: Digest::default(),
+        standing,
+        errors: usize::from(standing == Standing::NotReady),
+        warnings: 0,
+        worst: "orders in b refuses the login".into(),
+        looked_wall_ms: 0,
+        since_wall_ms: 0,
+        age: Span::default(),
+    };
+    let young = Span::secs(60);
+    let a_person_is_asked = Some(State::Proposed);
+    assert_eq!(begun(None, &settings, young), a_person_is_asked);
+    assert_eq!(begun(Some(found(Standing::NotReady)), &settings, young), a_person_is_asked);
+    assert_eq!(begun(Some(found(Standing::Ready)), &settings, Span::secs(900)), a_person_is_asked);
+    assert_ne!(begun(Some(found(Standing::Ready)), &settings, young), a_person_is_asked);
+    // By default it only is said.
+    assert_ne!(begun(Some(found(Standing::NotReady)), ACT, young), a_person_is_asked);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A small fleet for the tests of this crate.
 
 use crate::ids::SiteId;
-use crate::rules::{Automation, OnLoss, Role, Rules};
+use crate::rules::{Automation, Looks, OnLoss, Role, Rules};
 use crate::time::Span;
 use crate::timing::Timing;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ pub(crate) fn three_sites() -> Rules {
         single_observer: false,
         lab: true,
         canaries: 3,
+        readiness: Looks::default(),
         on_loss: vec![OnLoss {
             site: "a".into(),
             playbook: "shop".into(),

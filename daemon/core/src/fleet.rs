@@ -14,7 +14,7 @@ use crate::bind::Scope;
 use crate::check::{Check, Database, RecordType};
 use crate::decode::Call;
 use crate::ids::{Identity, PlaybookId, ResourceId, SecretName, ServiceId, SiteId};
-use crate::rules::{self, Automation, Probe, Role, Rules};
+use crate::rules::{self, Automation, Looks, Probe, Role, Rules};
 use crate::schema::ResourceKind;
 use crate::source::{Place, Spanned};
 use crate::time::Span;
@@ -51,6 +51,8 @@ pub struct Fleet {
     pub resources: BTreeMap<ResourceId, Resource>,
     /// The command that cuts a site's power.
     pub power_off: BTreeMap<SiteId, Vec<String>>,
+    /// How often it is looked whether that could run, and what follows.
+    pub readiness: Spanned<Looks>,
     /// What is run when a site is lost.
     pub on_loss: Vec<OnLoss>,
     /// Whether what is not said counts as failed.
@@ -207,6 +209,7 @@ impl Fleet {
             single_observer: self.single_observer,
             lab: self.lab,
             canaries: self.canaries.as_ref().map_or(0, Vec::len),
+            readiness: self.readiness.value,
             on_loss: self.on_loss.iter().map(|entry| entry.bound(self.timing.confirm)).collect(),
             roles: self.roles.clone(),
             probes: self.probes().into_iter().map(|(site, checks)| (site, numbered(checks))).collect(),

@@ -49,11 +49,14 @@ pub enum Guard {
     /// The old site cannot write any more; proven by the run itself, before it promotes.
     #[serde(rename = "G11")]
     Fence,
+    /// The last look found that the playbook could run, and counts still; where the fleet asks it.
+    #[serde(rename = "G12")]
+    Readiness,
 }
 
 impl Guard {
     /// All, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Quorum,
         Self::Freshness,
         Self::Confirm,
@@ -65,6 +68,7 @@ impl Guard {
         Self::Laboratory,
         Self::Lag,
         Self::Fence,
+        Self::Readiness,
     ];
 
     /// `G01` and so on.
@@ -86,6 +90,7 @@ impl Guard {
             Self::Laboratory => "laboratory",
             Self::Lag => "lag",
             Self::Fence => "fence",
+            Self::Readiness => "readiness",
         }
     }
 }
@@ -134,6 +139,8 @@ pub struct Facts<'a> {
     pub locked: Option<(RunId, String)>,
     /// The longest hold-down left on one of the sites.
     pub hold: Option<(SiteId, Span)>,
+    /// Whether the playbook could run as the last look has it, and why (not).
+    pub readiness: Result<String, String>,
 }
 
 /// A rule: passes with a reason, or refuses with one.
@@ -153,20 +160,22 @@ const TABLE: [(Guard, Rule); 9] = [
 
 /// Asks every guard, in order.
 pub fn ask(facts: &Facts<'_>) -> Vec<Ruling> {
-    let mut rulings: Vec<Ruling> = TABLE
-        .iter()
-        .map(|(guard, rule)| match rule(facts) {
-            Ok(reason) => Ruling { guard: *guard, says: Says::Passes, reason },
-            Err(reason) => Ruling { guard: *guard, says: Says::Refuses, reason },
-        })
-        .collect();
+    let mut rulings: Vec<Ruling> = TABLE.iter().map(|(guard, rule)| judged(*guard, rule(facts))).collect();
     for (guard, reason) in [
         (Guard::Lag, "asked by the run before its first step"),
         (Guard::Fence, "proven by the run before it promotes"),
     ] {
         rulings.push(Ruling { guard, says: Says::Later, reason: reason.into() });
     }
+    rulings.push(judged(Guard::Readiness, readiness(facts)));
     rulings
+}
+
+fn judged(guard: Guard, says: Result<String, String>) -> Ruling {
+    match says {
+        Ok(reason) => Ruling { guard, says: Says::Passes, reason },
+        Err(reason) => Ruling { guard, says: Says::Refuses, reason },
+    }
 }
 
 /// The first that refuses.
@@ -274,6 +283,14 @@ fn laboratory(facts: &Facts<'_>) -> Result<String, String> {
         Ok(if facts.rules.lab { "lab: true" } else { "nothing acts by itself" }.into())
     } else {
         Err("this version has no site lease and no sentry: automation: act needs lab: true".into())
+    }
+}
+
+fn readiness(facts: &Facts<'_>) -> Result<String, String> {
+    match &facts.readiness {
+        Err(why) if facts.rules.readiness.required => Err(why.clone()),
+        Err(why) => Ok(format!("not required; {why}")),
+        Ok(why) => Ok(why.clone()),
     }
 }
 

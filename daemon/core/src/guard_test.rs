@@ -33,6 +33,7 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         destination: Ok("w says UP".into()),
         locked: None,
         hold: None,
+        readiness: Ok("ready, looked at 3m ago".into()),
     }
 }
 
@@ -68,6 +69,8 @@ fn each_guard_refuses_alone() {
     let mut patient = rules.clone();
     patient.on_loss[0].confirm = Span::secs(45);
     let real = Rules { lab: false, ..rules.clone() };
+    let mut required = rules.clone();
+    required.readiness.required = true;
     let cases = [
         (Guard::Quorum, Facts { age: None, ..facts(&rules, &good) }, "not read"),
         (Guard::Quorum, Facts { age: Some(Duration::from_secs(7)), ..facts(&rules, &good) }, "for 7s"),
@@ -91,6 +94,11 @@ fn each_guard_refuses_alone() {
             Facts { hold: Some(("a".into(), Span::secs(60))), ..facts(&rules, &good) },
             "site ack a",
         ),
+        (
+            Guard::Readiness,
+            Facts { readiness: Err("not ready: no login".into()), ..facts(&required, &good) },
+            "no login",
+        ),
         (Guard::Automation, facts(&advise, &good), "advise"),
         (Guard::Automation, facts(&none, &good), "no playbook"),
         (Guard::Laboratory, facts(&real, &good), "lab: true"),
@@ -100,4 +108,13 @@ fn each_guard_refuses_alone() {
         assert_eq!(by, guard, "{reason}");
         assert!(reason.contains(words), "{reason}");
     }
+}
+
+#[test]
+fn a_readiness_that_is_not_required_is_only_said() {
+    let (rules, finding) = (three_sites(), lost());
+    let facts = Facts { readiness: Err("nobody has looked yet".into()), ..facts(&rules, &finding) };
+    assert_eq!(refused(&facts), None);
+    let said = ask(&facts).pop().unwrap();
+    assert_eq!((said.guard, said.reason.as_str()), (Guard::Readiness, "not required; nobody has looked yet"));
 }

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod playbook;
 pub mod predict;
 pub mod proof;
+pub mod readiness;
 pub mod reference;
 pub mod report;
 pub mod rules;

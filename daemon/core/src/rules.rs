@@ -48,6 +48,23 @@ pub struct OnLoss {
     pub confirm: Span,
 }
 
+/// How often it is looked whether what `on_loss` names could run, and what follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looks {
+    /// From one look to the next.
+    pub every: Span,
+    /// For how long one counts.
+    pub max_age: Span,
+    /// Whether nothing runs by itself without one that counts.
+    pub required: bool,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self { every: Span::secs(300), max_age: Span::secs(900), required: false }
+    }
+}
+
 /// One probe of a site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
@@ -72,6 +89,8 @@ pub struct Rules {
     pub lab: bool,
     /// How many canaries there are; 0 when the fleet says `canaries: none`.
     pub canaries: usize,
+    /// How often it is looked whether they could run.
+    pub readiness: Looks,
     /// At most one entry per site.
     pub on_loss: Vec<OnLoss>,
     /// Who is what, by the names of certificates.

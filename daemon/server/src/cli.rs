@@ -17,6 +17,7 @@ pub mod lint;
 pub mod member;
 pub mod output;
 pub mod plan;
+pub mod readiness;
 pub mod run;
 pub mod schema;
 pub mod screen;
@@ -98,6 +99,11 @@ Examples:
 
 Exit: 0, 3 when something would refuse it, 4 with --exit-code.")]
     Plan(plan::PlanArgs),
+    /// Whether what is run when a site is lost could run, as the last looks of all members found
+    #[command(after_help = "\
+The leader looks every few minutes (`readiness` in the fleet); `standfast plan` looks now.
+Exit: 0, 3 when a playbook is not ready, or nobody has looked lately.")]
+    Readiness,
     /// Everything that is wrong with a fleet and its playbooks, from the files alone
     #[command(after_help = "\
 Examples:
@@ -251,6 +257,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
     match command {
         Command::Status(args) => status::run(args, &mut client(10)?, output).await,
         Command::Plan(args) => plan::run(args, &mut client(60)?, output).await,
+        Command::Readiness => readiness::run(&mut client(10)?, output).await,
         Command::Lint(args) => lint::lint(&args, output),
         Command::Simulate(args) => simulate::run(args, output),
         Command::Explain(args) => lint::explain(&args, output),

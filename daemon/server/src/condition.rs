@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod tcp;
 
 use crate::client::{self, Error};
+use crate::look::Acting;
 use crate::secrets::Secrets;
 use crate::supervise::Supervisor;
 use standfast_core::check::{Answer, Check, Role};
@@ -36,6 +37,8 @@ pub struct Env {
     pub http: reqwest::Client,
     /// What commands are run under.
     pub supervisor: Supervisor,
+    /// Whether a step acts here now: looks wait.
+    pub acting: Acting,
     /// This member's own certificates: their settings, and when each ends, in seconds since 1970.
     pub certificates: Vec<(String, i64)>,
     /// The wall clock, in Unix milliseconds: what others see of it is told by a look.
@@ -46,16 +49,9 @@ impl Env {
     /// With nothing sampled yet.
     pub fn new(secrets: Secrets, source: Option<IpAddr>) -> Result<Self, Error> {
         let http = client::http::client(source)?;
-        let (clusters, supervisor) = (Arc::default(), Supervisor::default());
-        Ok(Self {
-            secrets,
-            clusters,
-            source,
-            http,
-            supervisor,
-            certificates: Vec::new(),
-            wall_ms: crate::clock::wall_ms,
-        })
+        let (clusters, supervisor, acting) = (Arc::default(), Supervisor::default(), Acting::default());
+        let (certificates, wall_ms) = (Vec::new(), crate::clock::wall_ms as fn() -> i64);
+        Ok(Self { secrets, clusters, source, http, supervisor, acting, certificates, wall_ms })
     }
 }
 

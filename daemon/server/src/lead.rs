@@ -351,7 +351,7 @@ impl Lead {
             words: self.words.clone(),
             judged,
             retention: self.deps.retention,
-            bundle: self.deps.bundle.borrow().clone(),
+            bundle: self.deps.bundle.clone(),
             stop,
             kill,
         };

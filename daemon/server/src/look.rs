@@ -4,11 +4,15 @@
 //! the store and so are the answers, all on one short lease, so that nothing of it stays. Whoever
 //! asks looks itself without asking the store; what others see is added as it comes.
 
+mod acting;
 mod answer;
 mod ask;
+mod history;
 mod survey;
 
+pub use acting::{Act, Acting};
 pub use answer::follow;
+pub use history::history;
 
 use crate::condition::Env;
 use crate::lead::Me;

@@ -14,6 +14,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
+use standfast_core::readiness::Ready;
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -53,6 +54,11 @@ struct Inner {
     store_seconds: Timings<StoreOp>,
     store_errors: Family<StoreError, Counter>,
     certificate_expires: Family<CertificateIn, Gauge>,
+    ready: Family<ReadyOf, Gauge>,
+    readiness_age: Family<ReadyOf, FloatGauge>,
+    findings: Family<FindingOf, Gauge>,
+    /// Findings that were ever shown: those that are gone are set to 0.
+    found: Mutex<BTreeSet<[String; 3]>>,
 }
 
 macro_rules! labels {
@@ -79,6 +85,8 @@ labels! {
     StoreOp { operation }
     StoreError { operation, error }
     CertificateIn { file }
+    ReadyOf { site, playbook }
+    FindingOf { playbook, finding, severity }
 }
 
 /// Buckets from 0.5 ms (a local answer) to 16 s (past every probe's timeout).
@@ -137,6 +145,25 @@ impl Metrics {
                 "When the certificate in use ends (seconds since 1970)",
                 Family::default(),
             ),
+            ready: add(
+                r,
+                "ready",
+                "1 if the last look found that the playbook for the loss of the site could run, and counts still",
+                Family::default(),
+            ),
+            readiness_age: add(
+                r,
+                "readiness_age_seconds",
+                "How old the last look at the playbook for the loss of the site is",
+                Family::default(),
+            ),
+            findings: add(
+                r,
+                "readiness_findings",
+                "What the last looks found in the way of the playbook, by kind and severity",
+                Family::default(),
+            ),
+            found: Mutex::default(),
             registry,
         };
         Self(Arc::new(inner))
@@ -179,6 +206,9 @@ impl Metrics {
         self.0.vote.clear();
         self.0.would_act.clear();
         self.0.runs.clear();
+        self.set_ready(&[]);
+        self.0.findings.clear();
+        self.0.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.0.guards.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -204,6 +234,31 @@ impl Metrics {
         self.0.survives.clear();
         for (site, survives) in sites {
             self.0.survives.get_or_create(&SiteOf::new(site)).set(survives.into());
+        }
+    }
+
+    /// Whether the playbooks for the loss of sites could run, and how old the looks are that say
+    /// so; those that are not named are forgotten.
+    pub fn set_ready(&self, all: &[Ready]) {
+        self.0.ready.clear();
+        self.0.readiness_age.clear();
+        for one in all {
+            let labels = ReadyOf::new(one.site.as_str(), one.playbook.as_str());
+            if let Some(age) = one.age {
+                self.0.readiness_age.get_or_create(&labels).set(age.0.as_secs_f64());
+            }
+            self.0.ready.get_or_create(&labels).set(one.ready.into());
+        }
+    }
+
+    /// How many findings there are by playbook, kind and severity; those that were there before and
+    /// are not named become 0.
+    pub fn set_findings(&self, findings: &BTreeMap<[String; 3], u64>) {
+        let mut found = self.0.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.extend(findings.keys().cloned());
+        for labels @ [playbook, finding, severity] in found.iter() {
+            let gauge = self.0.findings.get_or_create(&FindingOf::new(playbook, finding, severity));
+            gauge.set(whole(findings.get(labels).copied().unwrap_or(0)));
         }
     }
 
@@ -271,6 +326,7 @@ fn whole(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use standfast_core::time::Span;
 
     #[test]
     fn one_verdict_is_1_and_the_others_are_0() {
@@ -281,6 +337,38 @@ mod tests {
         assert!(text.contains("standfast_verdict{site=\"a\",verdict=\"lost\"} 1\n"), "{text}");
         assert!(text.contains("standfast_verdict{site=\"a\",verdict=\"healthy\"} 0\n"), "{text}");
         assert_eq!(text.matches("standfast_verdict{").count(), VERDICTS.len());
+    }
+
+    #[test]
+    fn a_finding_that_is_gone_goes_to_0() {
+        let metrics = Metrics::new();
+        let labels = ["shop", "privilege", "error"].map(str::to_owned);
+        let line =
+            "standfast_readiness_findings{playbook=\"shop\",finding=\"privilege\",severity=\"error\"} ";
+        metrics.set_findings(&BTreeMap::from([(labels, 2)]));
+        assert!(metrics.encode().contains(&format!("{line}2\n")), "{}", metrics.encode());
+        metrics.set_findings(&BTreeMap::new());
+        assert!(metrics.encode().contains(&format!("{line}0\n")), "{}", metrics.encode());
+        metrics.forget_judgement();
+        assert!(!metrics.encode().contains("privilege"));
+    }
+
+    #[test]
+    fn readiness_is_shown_with_its_age_as_long_as_the_fleet_asks_for_it() {
+        let metrics = Metrics::new();
+        let ready = |playbook: &str, age| Ready {
+            site: "a".into(),
+            playbook: playbook.into(),
+            ready: age == Some(Span::secs(90)),
+            age,
+        };
+        metrics.set_ready(&[ready("old", None)]);
+        assert!(!metrics.encode().contains("readiness_age_seconds{"), "nobody has looked");
+        metrics.set_ready(&[ready("shop", Some(Span::secs(90)))]);
+        let text = metrics.encode();
+        assert!(text.contains("standfast_ready{site=\"a\",playbook=\"shop\"} 1\n"), "{text}");
+        let age = "standfast_readiness_age_seconds{site=\"a\",playbook=\"shop\"} 90.0\n";
+        assert!(text.contains(age) && !text.contains("old\""), "{text}");
     }
 
     #[test]

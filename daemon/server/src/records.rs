@@ -22,6 +22,8 @@
 //! refusals/SITE/GUARD        the last failover that this guard refused
 //! looks/ID                   a plan to be looked at by every member: hangs on a lease of the asker
 //! views/ID/MEMBER            what a member saw of it; hangs on the same lease
+//! readiness                  what the last look at each playbook of on_loss came to, with its age
+//! found/SITE                 what stands in the way of what is run when the site is lost
 //! ```
 
 use crate::store::Revision;
@@ -65,6 +67,8 @@ pub const HOLDS: &str = "holds";
 pub const REFUSALS: &str = "refusals/";
 /// Prefix of locks.
 pub const LOCKS: &str = "locks/";
+/// Key of what is known of the playbooks of `on_loss`.
+pub const READINESS: &str = "readiness";
 /// Prefix of looks.
 pub const LOOKS: &str = "looks/";
 
@@ -157,6 +161,11 @@ pub fn views(id: &str) -> String {
 /// Key of what a member saw in a look.
 pub fn view(id: &str, member: &MemberId) -> String {
     format!("views/{id}/{member}")
+}
+
+/// Key of what a look at the playbook of a site has found.
+pub fn found(site: &SiteId) -> String {
+    format!("found/{site}")
 }
 
 /// A plan to be looked at.

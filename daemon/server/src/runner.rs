@@ -59,6 +59,8 @@ impl Job {
 impl Runner {
     /// What an effect comes to; none when it may not start, or is not one of these.
     pub async fn perform(&self, job: &Job, effect: Effect) -> Option<Input> {
+        let acts = matches!(effect, Effect::Act { .. } | Effect::Verify { .. });
+        let _acting = acts.then(|| self.env.acting.begin());
         match effect {
             Effect::Require => Some(Input::Required(self.required(&job.plan).await)),
             Effect::Inspect { step } => {

@@ -7,8 +7,9 @@ use crate::clock;
 use crate::condition::Env;
 use crate::guarded::{Committed, Guarded, Lost};
 use crate::lead::{Me, TICK, Word};
+use crate::look::Looker;
 use crate::metrics::Metrics;
-use crate::records::{self, ASKS, Answered, Asked, HOLDS};
+use crate::records::{self, ASKS, Answered, Asked, HOLDS, READINESS};
 use crate::runner::{Job, Runner};
 use crate::store::{KeyValue, Op, Store, StoreError, chunked};
 use futures::future::join_all;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 mod asks;
 mod housekeeping;
 mod load;
+mod readiness;
 pub mod retention;
 mod write;
 
@@ -82,8 +84,8 @@ pub struct Deps {
     pub judged: watch::Sender<Judgement>,
     /// How long runs that have ended are kept.
     pub retention: Retention,
-    /// The bundle at the begin of the term.
-    pub bundle: Option<Arc<Bundle>>,
+    /// The current bundle.
+    pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
     /// Cancelled when the term ends.
     pub stop: CancellationToken,
     /// Cancelled when what acts must end.
@@ -131,6 +133,8 @@ struct Run {
     busy: usize,
     /// Answers that are being written.
     answering: Vec<JoinHandle<()>>,
+    /// Whether there is a run that has not ended.
+    running: watch::Sender<bool>,
 }
 
 /// Leads until the term is stopped.
@@ -158,6 +162,7 @@ pub async fn run(
             draining: None,
             busy: 0,
             answering: Vec::new(),
+            running: watch::Sender::new(false),
             deps,
         };
         if let Err(lost) = run.begin().await {
@@ -186,7 +191,8 @@ pub async fn run(
 
 impl Run {
     async fn begin(&mut self) -> Result<(), Lost> {
-        if let Some(bundle) = self.deps.bundle.clone() {
+        let bundle = self.deps.bundle.borrow().clone();
+        if let Some(bundle) = bundle {
             self.control(Ctl::Bundle(bundle));
         }
         let loaded = load::load(&self.deps.guarded).await?;
@@ -200,7 +206,22 @@ impl Run {
             self.stored.insert(run.id.clone(), Stored { run: run.clone(), revision: *revision });
         }
         let runs = loaded.runs.into_iter().map(|(run, _)| run).collect();
+        self.control(Ctl::Known(loaded.readiness));
         self.control(Ctl::Loaded { runs, holds: loaded.holds });
+        tokio::spawn(readiness::keep(readiness::Keeper {
+            looker: Looker {
+                me: self.deps.me.clone(),
+                store: self.deps.guarded.store().clone(),
+                env: self.deps.env.clone(),
+                bundle: self.deps.bundle.clone(),
+            },
+            guarded: self.deps.guarded.clone(),
+            metrics: self.deps.metrics.clone(),
+            inputs: self.inputs.clone(),
+            judged: self.deps.judged.subscribe(),
+            running: self.running.subscribe(),
+            stop: self.deps.stop.clone(),
+        }));
         let (guarded, kept) = (self.deps.guarded.clone(), self.deps.retention);
         tokio::spawn(housekeeping::keep(guarded, kept, self.deps.stop.clone()));
         Ok(())
@@ -300,6 +321,9 @@ impl Run {
                 metrics.set_would_act(site, ids.iter().map(String::as_str));
             }
         }
+        self.deps.metrics.set_ready(&self.controller.ready(clock::now()));
+        let running = self.controller.runs().next().is_some();
+        self.running.send_if_modified(|known| std::mem::replace(known, running) != running);
         for state in [State::Proposed, State::Running, State::Paused, State::Blocked] {
             let count = self.controller.runs().filter(|run| run.state() == state).count();
             self.deps.metrics.set_runs(&state.to_string().to_lowercase(), count as u64);
@@ -372,6 +396,9 @@ impl Run {
                 tracing::warn!(%site, %guard, reason, "a failover is refused");
                 let key = format!("{}{site}/{}", records::REFUSALS, guard.id());
                 self.put(vec![Op::put(key, records::encode(&*refused))]);
+            }
+            Effect::Readiness(known) => {
+                drop(self.put(vec![Op::put(READINESS, records::encode(&known))]));
             }
             Effect::Holds(holds) => drop(self.put(vec![Op::put(HOLDS, records::encode(&holds))])),
             Effect::HandOver => {

@@ -375,3 +375,34 @@ fn the_program_keeps_its_exit_codes() {
     assert!(String::from_utf8_lossy(&unreachable.stderr).contains("127.0.0.1:1: "));
     assert!(program(&["completion", "bash"]).stdout.starts_with(b"_standfast()"));
 }
+
+#[tokio::test]
+async fn readiness_is_shown_with_what_stands_in_the_way() {
+    let trouble = Trouble {
+        kind: "privilege".into(),
+        severity: Severity::Error.into(),
+        step: "promote".into(),
+        message: "the user of orders in b may not promote it".into(),
+        members: vec!["b1".into(), "w1".into()],
+        ..Trouble::default()
+    };
+    let one = Readiness {
+        site: "a".into(),
+        playbook: "shop".into(),
+        to: "b".into(),
+        verdict: ReadinessVerdict::NotReady.into(),
+        reason: "not ready, looked at 3m ago".into(),
+        troubles: vec![trouble],
+        ..Readiness::default()
+    };
+    let well = Readiness { verdict: ReadinessVerdict::Doubtful.into(), troubles: vec![], ..one.clone() };
+    for (readiness, exit, words) in
+        [(vec![one], Exit::Found, "error    privilege  promote  b1,w1"), (vec![well], Exit::Done, "yes, but")]
+    {
+        let readiness = ListReadinessResponse { readiness };
+        let member = Member::start(Answers { readiness, ..Answers::default() }).await;
+        let seen = standfast(&[member.address], "readiness").await;
+        assert_eq!(seen.exit(), exit, "{seen:?}");
+        assert!(seen.out.contains(words), "{}", seen.out);
+    }
+}

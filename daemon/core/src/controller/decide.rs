@@ -5,10 +5,10 @@ use crate::bind::bind;
 use crate::bundle::Bundle;
 use crate::engine::{self, Engine};
 use crate::guard::{self, Facts, Guard, Ruling};
-use crate::ids::{RunId, SiteId};
+use crate::ids::RunId;
 use crate::journal::Trigger;
 use crate::plan::{Mode, Request};
-use crate::rules::{Automation, Rules};
+use crate::rules::{Automation, OnLoss, Rules};
 use crate::run::State;
 use crate::time::Now;
 use crate::verdict::{Finding, Verdict};
@@ -24,7 +24,7 @@ impl Controller {
         for finding in self.court.judge(&rules, now) {
             let rulings = match rules.on_loss(&finding.site) {
                 Some(entry) => {
-                    let facts = self.facts(&rules, &finding, &entry.to, now);
+                    let facts = self.facts(&bundle, &rules, &finding, entry, now);
                     guard::ask(&facts)
                 }
                 None => Vec::new(),
@@ -40,7 +40,15 @@ impl Controller {
             Judgement { epoch, member, wall_ms: now.wall_ms, sites, holds: self.holds.left(now) };
     }
 
-    fn facts<'a>(&self, rules: &'a Rules, finding: &'a Finding, to: &SiteId, now: Now) -> Facts<'a> {
+    fn facts<'a>(
+        &self,
+        bundle: &Bundle,
+        rules: &'a Rules,
+        finding: &'a Finding,
+        entry: &OnLoss,
+        now: Now,
+    ) -> Facts<'a> {
+        let to = &entry.to;
         let wanted = |lock: &String| {
             let service = lock.strip_prefix("service/");
             *lock == format!("site/{}", finding.site)
@@ -58,7 +66,8 @@ impl Controller {
             .filter_map(|site| Some((site.clone(), self.holds.of(site, now)?)))
             .max_by_key(|(_, left)| *left);
         let destination = self.court.destination(&finding.site, to, rules, now);
-        Facts { rules, finding, age: self.court.age(now), destination, locked, hold }
+        let readiness = self.readiness.says(rules, entry, &bundle.digest, now);
+        Facts { rules, finding, age: self.court.age(now), destination, locked, hold, readiness }
     }
 
     fn decide(
@@ -78,7 +87,7 @@ impl Controller {
         // Everything but the permission to act by itself is there: propose.
         let advised = refusal.is_some_and(|ruling| {
             rules.automation != Automation::Off
-                && matches!(ruling.guard, Guard::Automation | Guard::Laboratory)
+                && matches!(ruling.guard, Guard::Automation | Guard::Laboratory | Guard::Readiness)
         });
         match refusal {
             Some(ruling) if !advised => {

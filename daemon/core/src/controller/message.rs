@@ -7,6 +7,7 @@ use crate::guard::{Guard, Ruling};
 use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
 use crate::journal::{Event, Override};
 use crate::plan::{Plan, Request};
+use crate::readiness::Readiness;
 use crate::run::Run;
 use crate::time::{Mono, Span};
 use crate::verdict::{Finding, Snapshot};
@@ -63,6 +64,10 @@ pub enum Input {
         /// Hold-downs and what is left of them.
         holds: BTreeMap<SiteId, Span>,
     },
+    /// What the leader before knew of the playbooks of `on_loss`.
+    Known(BTreeMap<SiteId, Readiness>),
+    /// What a look at one of them has found.
+    Looked(Box<Readiness>),
     /// The current bundle.
     Bundle(Arc<Bundle>),
     /// A confirmed read.
@@ -142,6 +147,8 @@ pub enum Effect {
     Refused(Box<Refused>),
     /// Store what is left of every hold-down.
     Holds(BTreeMap<SiteId, Span>),
+    /// Store what is known of the playbooks of `on_loss`, each with its age.
+    Readiness(BTreeMap<SiteId, Readiness>),
     /// Give the leadership up.
     HandOver,
 }

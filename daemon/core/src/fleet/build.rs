@@ -6,7 +6,7 @@ use super::{
 use crate::check::RecordType;
 use crate::decode::{Object, Value};
 use crate::ids::{Identity, PlaybookId, SecretName, SiteId};
-use crate::rules::{Automation, Role};
+use crate::rules::{Automation, Looks, Role};
 use crate::schema::fleet::TIMING;
 use crate::source::{Place, Spanned};
 use crate::timing::{Profile, Timing};
@@ -52,6 +52,7 @@ impl Fleet {
             services: named(root, "services", Service::build, &mut broken),
             resources: named(root, "resources", resource, &mut broken),
             power_off: root.map("fence").iter().filter_map(power_off).collect(),
+            readiness: looks(root),
             on_loss: root.list("on_loss").iter().filter_map(|entry| on_loss(entry.value.object()?)).collect(),
             full_proof: root.text("proof") == Some("full"),
             outside: root.object("outside").map(outside).unwrap_or_default(),
@@ -66,6 +67,18 @@ impl Fleet {
             broken,
         }
     }
+}
+
+fn looks(root: &Object) -> Spanned<Looks> {
+    let (object, at) = (root.object("readiness"), root.get("readiness").map_or(root.at, |value| value.at));
+    let Looks { every, max_age, required } = Looks::default();
+    let span = |key, default| object.and_then(|object| object.span(key)).unwrap_or(default);
+    let looks = Looks {
+        every: span("every", every),
+        max_age: span("max_age", max_age),
+        required: object.and_then(|object| object.flag("required")).unwrap_or(required),
+    };
+    Spanned::new(looks, at)
 }
 
 fn outside(object: &Object) -> Outside {

@@ -8,16 +8,20 @@ use crate::fleet::{Body, Dns, Fleet, OnLoss, Service};
 use crate::ids::SiteId;
 use crate::plan::Mode;
 use crate::playbook::Playbook;
-use crate::rules::{Automation, Role};
+use crate::rules::{Automation, Looks, Role};
 use crate::source::Place;
+use crate::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Every site is judged by every other one, so their number is bounded.
 pub(super) const MAX_SITES: usize = 128;
+/// Looking asks every target of a playbook from every member.
+const LEAST_BETWEEN_LOOKS: Span = Span::secs(10);
 
 pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
     timing(fleet, findings);
+    readiness(fleet, findings);
     sites(fleet, findings);
     canaries(fleet, findings);
     probes(fleet, findings);
@@ -39,6 +43,21 @@ fn timing(fleet: &Fleet, findings: &mut Findings) {
         let at = fleet.timing_at.get(name).or_else(|| fleet.timing_at.values().next());
         findings.push(Finding::new(code::TIMING, *at.unwrap_or(&fleet.name.at), message));
     }
+}
+
+/// Looks must come before the last one has ceased to count, and not all the time.
+fn readiness(fleet: &Fleet, findings: &mut Findings) {
+    let Looks { every, max_age, .. } = fleet.readiness.value;
+    let message = if every < LEAST_BETWEEN_LOOKS {
+        format!(
+            "a look every {every}: at most one every {LEAST_BETWEEN_LOOKS}, or targets are asked all the time"
+        )
+    } else if max_age <= every {
+        format!("a look counts for {max_age} and comes every {every}: between two there would be none")
+    } else {
+        return;
+    };
+    findings.push(Finding::new(code::TIMING, fleet.readiness.at, message));
 }
 
 fn sites(fleet: &Fleet, findings: &mut Findings) {

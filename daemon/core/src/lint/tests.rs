@@ -380,3 +380,21 @@ fn line_ends_and_byte_order_marks_do_not_matter() {
         ["SF008 shop.yaml:30"]
     );
 }
+
+#[test]
+fn looks_come_before_the_last_one_has_ceased_to_count() {
+    let readiness = |given: &str| text(with("on_loss:  ", &format!("readiness: {given}\n\non_loss:  ")));
+    for good in
+        ["{required: true}", "{every: 10s, max_age: 20s}", "{every: 1h, max_age: 1d, required: false}"]
+    {
+        assert_eq!(readiness(good), "", "{good}");
+    }
+    for (wrong, words) in [
+        ("{every: 1s}", "at most one every 10s"),
+        ("{every: 15m}", "counts for 15m and comes every 15m"),
+        ("{max_age: 1m}", "between two there would be none"),
+        ("{requires: true}", "did you mean `required`"),
+    ] {
+        assert!(readiness(wrong).contains(words), "{wrong}: {}", readiness(wrong));
+    }
+}

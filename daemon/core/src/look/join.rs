@@ -7,6 +7,7 @@ use crate::check::Answer;
 use crate::ids::{MemberId, ResourceId, SiteId};
 use crate::lag::Lag;
 use crate::plan::Plan;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What came back of a look.
@@ -56,7 +57,7 @@ pub struct Joined<T> {
 }
 
 /// A trouble and the members that see it; all of them when the list is empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// What it is, as bad as it is for those who see it.
     pub trouble: Trouble,

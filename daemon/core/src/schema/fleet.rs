@@ -170,6 +170,12 @@ static ON_LOSS: Type = Type::Object(&[
     Field::required("to", Type::Site, "where its services go"),
 ]);
 
+static READINESS: &[Field] = &[
+    Field::default("every", Type::Span, "5m", "from one look of all members to the next"),
+    Field::default("max_age", Type::Span, "15m", "for how long one counts"),
+    Field::default("required", Type::Flag, "false", "nothing runs by itself without one that counts"),
+];
+
 static HOME: Type = Type::Variant(&[
     Field::optional("service", Type::Service, "in a service, and wherever that runs"),
     Field::optional("host", Type::Text, "at this host, address or URL, and in whichever site that stands"),
@@ -259,6 +265,7 @@ pub static FLEET: &[Field] = &[
     Field::optional("fence", Type::PerSite(&FENCE), "how a site's loss of power is proven"),
     ALLOW,
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
+    Field::optional("readiness", Type::Object(READINESS), "how often it is looked whether that could run"),
     Field::default(
         "proof",
         Type::Choice(&["declared", "full"]),

@@ -4,6 +4,7 @@ mod waiting;
 
 use super::asks::{Wish, reason};
 use super::heard::Trace;
+use super::plans::readiness;
 use super::runs::Story;
 use super::state::State;
 use super::{Api, refuse, wire};
@@ -221,6 +222,7 @@ impl Cluster for Api {
             next_commands,
             at: wire::now(),
             identity: identity.to_string(),
+            readiness: bundle.as_ref().map(|bundle| readiness::list(bundle, &state)).unwrap_or_default(),
         }))
     }
 

@@ -1,7 +1,7 @@
 //! Plans: what a run would do, bound and looked at, with nothing changed anywhere.
 
-mod history;
 mod preview;
+pub(super) mod readiness;
 
 use super::{Api, refuse, wire};
 use standfast_core::bind::bind;
@@ -208,6 +208,13 @@ impl Plans for Api {
         plan.findings = warnings(bundle).await;
         (plan.member, plan.member_site) = (self.deps.me.id.to_string(), self.deps.me.site.to_string());
         Ok(Response::new(plan))
+    }
+
+    async fn list_readiness(
+        &self,
+        _: Request<ListReadinessRequest>,
+    ) -> Result<Response<ListReadinessResponse>, Status> {
+        Ok(Response::new(ListReadinessResponse { readiness: self.readiness().await? }))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::{Api, refuse};
 use crate::records::{
-    self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, Unreadable,
+    self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS, Unreadable,
 };
 use crate::store::{KeyValue, Range, Revision, Store, StoreError};
 use serde::de::DeserializeOwned;
 use standfast_core::controller::Judgement;
 use standfast_core::ids::{MemberId, RunId, SiteId};
+use standfast_core::readiness::Readiness;
 use standfast_core::time::Span;
 use standfast_core::vote::Observation;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ pub(super) struct State {
     pub(super) judgement: Option<Judgement>,
     pub(super) members: BTreeMap<MemberId, Member>,
     pub(super) observations: BTreeMap<MemberId, Observation>,
+    /// What the last looks at the playbooks of `on_loss` came to.
+    pub(super) readiness: BTreeMap<SiteId, Readiness>,
     /// What was left of hold-downs when they were last written.
     pub(super) holds: BTreeMap<SiteId, Span>,
     /// The live run that holds each lock, as `site/a`.
@@ -62,8 +65,14 @@ impl State {
         let first = store.range(key).await?;
         let revision = at.unwrap_or(first.revision);
         let read = |prefix: &'static str| all(store, prefix, revision);
-        let (judgement, members, observations, holds, locks) =
-            tokio::try_join!(read(JUDGEMENT), read(MEMBERS), read(OBSERVATIONS), read(HOLDS), read(LOCKS))?;
+        let (judgement, members, observations, holds, locks, readiness) = tokio::try_join!(
+            read(JUDGEMENT),
+            read(MEMBERS),
+            read(OBSERVATIONS),
+            read(HOLDS),
+            read(LOCKS),
+            read(READINESS)
+        )?;
         let decoded: Vec<Member> = decode(&members)?;
         let seen: Vec<Observation> = decode(&observations)?;
         let lock = |kv: &KeyValue| {
@@ -79,6 +88,7 @@ impl State {
             judgement: exact(&judgement, JUDGEMENT).map(records::decode).transpose()?,
             members: decoded.into_iter().map(|member| (member.id.clone(), member)).collect(),
             observations: seen.into_iter().map(|seen| (seen.member.clone(), seen)).collect(),
+            readiness: exact(&readiness, READINESS).map(records::decode).transpose()?.unwrap_or_default(),
             holds: exact(&holds, HOLDS).map(records::decode).transpose()?.unwrap_or_default(),
             locks: locks.iter().filter_map(lock).collect(),
         })

@@ -13,6 +13,8 @@ use super::output::{Format, Output};
 mod draw;
 mod show;
 
+pub use show::troubles;
+
 /// What binds a playbook.
 #[derive(Debug, Args)]
 pub struct Binding {

@@ -8,7 +8,7 @@ use standfast_proto::v1::{AutomationLevel, ClusterStatus, GetStatusRequest, Wait
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Rows, Stream};
-use super::{human, member, screen, site};
+use super::{human, member, readiness, screen, site};
 
 /// `standfast status`
 #[derive(Debug, Args)]
@@ -61,6 +61,10 @@ fn show(status: &ClusterStatus, out: &mut Stream) -> Result<(), Failure> {
     site::table(&status.sites, out)?;
     out.line("")?;
     member::table(&status.members, out)?;
+    if !status.readiness.is_empty() {
+        out.line("")?;
+        readiness::table(&status.readiness, out)?;
+    }
     if !status.active_runs.is_empty() {
         out.line("")?;
         let headings = ["RUN", "STATE", "SITES", "MODE", "STEPS", "AGE", "REASON"];

@@ -6,11 +6,11 @@ use crate::store::{KeyValue, LeaseId, Op, Txn, pages};
 use standfast_core::bind::bind;
 use standfast_core::ids::Digest;
 use standfast_core::look::{Request, View};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// At the latest after this it is read what is wanted, whatever the watch says.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -26,19 +26,22 @@ const MAX_VIEW_BYTES: usize = 1024 * 1024;
 /// Looks at whatever is asked, until `stop`.
 pub async fn follow(looker: Looker, stop: CancellationToken) {
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
-    let mut seen: BTreeSet<String> = BTreeSet::new();
+    // Those under way. What nobody waits for any more is gone from the store, and ended.
+    let mut seen: BTreeMap<String, DropGuard> = BTreeMap::new();
     let following = async {
         loop {
             let mut hints = looker.store.watch(LOOKS, 0).await;
             loop {
                 if let Ok(reply) = pages::range_all(&*looker.store, LOOKS).await {
-                    let known = std::mem::take(&mut seen);
+                    let mut known = std::mem::take(&mut seen);
                     for kv in &reply.kvs {
                         let Some(id) = kv.key.strip_prefix(LOOKS) else { continue };
-                        if !known.contains(id) {
+                        let under_way = known.remove(id).unwrap_or_else(|| {
+                            let stop = stop.child_token();
                             begin(&looker, &at_once, id, kv, &stop);
-                        }
-                        seen.insert(id.to_owned());
+                            stop.drop_guard()
+                        });
+                        seen.insert(id.to_owned(), under_way);
                     }
                 }
                 tokio::select! {

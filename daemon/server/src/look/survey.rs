@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 const ASK: Duration = Duration::from_secs(5);
 /// For one step.
 const INSPECT: Duration = Duration::from_secs(10);
+/// For a step that acts to be over.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Targets that are looked at at once.
 const AT_ONCE: usize = 8;
 
@@ -56,12 +58,18 @@ pub(super) async fn survey(
     Surveyed { require, steps, servers, troubles }
 }
 
-fn late(deadline: Instant) -> Option<&'static str> {
+/// Why something is not looked at: there is no time left, or a step of a run acts here, which comes
+/// first.
+async fn late(env: &Env, deadline: Instant) -> Option<&'static str> {
+    let patience = deadline.min(Instant::now() + PATIENCE);
+    if tokio::time::timeout_at(patience, env.acting.over()).await.is_err() {
+        return Some("not looked at: a step of a run acts here now");
+    }
     (Instant::now() >= deadline).then_some("not looked at: the others took all the time")
 }
 
 async fn ask(check: &Check, env: &Env, deadline: Instant) -> Answer {
-    match late(deadline) {
+    match late(env, deadline).await {
         Some(why) => Answer::Unknown(why.into()),
         None => evaluate(check, env, ASK.min(deadline - Instant::now())).await,
     }
@@ -73,7 +81,7 @@ async fn look(plan: &Plan, step: &Step, env: &Env, deadline: Instant) -> StepVie
     for check in step.verify.iter().flat_map(|verify| &verify.all) {
         verify.push(ask(check, env, deadline).await);
     }
-    let troubles = match late(deadline) {
+    let troubles = match late(env, deadline).await {
         Some(_) => Vec::new(),
         None => targets::troubles(step, env, deadline.min(Instant::now() + INSPECT)).await,
     };
@@ -81,7 +89,7 @@ async fn look(plan: &Plan, step: &Step, env: &Env, deadline: Instant) -> StepVie
 }
 
 async fn inspect(plan: &Plan, step: &Step, env: &Env, deadline: Instant) -> Inspection {
-    if let Some(why) = late(deadline) {
+    if let Some(why) = late(env, deadline).await {
         return Inspection::Unknown(why.into());
     }
     let nobody = || Identity::new("dry-run");

@@ -2,10 +2,11 @@
 
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
-use crate::records::{self, HOLDS, Head, LOCKS};
+use crate::records::{self, HOLDS, Head, LOCKS, READINESS};
 use crate::store::{Revision, pages};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
+use standfast_core::readiness::Readiness;
 use standfast_core::run::Run;
 use standfast_core::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ pub(super) struct Loaded {
     pub runs: Vec<(Run, Revision)>,
     /// What is left of hold-downs.
     pub holds: BTreeMap<SiteId, Span>,
+    /// What is known of the playbooks of `on_loss`.
+    pub readiness: BTreeMap<SiteId, Readiness>,
 }
 
 /// Reads it all. The guard is committed first: a read after it cannot be older than the term.
@@ -36,7 +39,9 @@ pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
         }
     }
     let holds = get(guarded, HOLDS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
-    Ok(Loaded { runs, holds })
+    let readiness =
+        get(guarded, READINESS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
+    Ok(Loaded { runs, holds, readiness })
 }
 
 /// Reads and folds one run; none if it is not there or not readable.

@@ -39,6 +39,8 @@ pub(crate) struct Daemon {
     pub(crate) address: SocketAddr,
     /// Ends its interface as a shutdown does.
     pub(crate) stop: CancellationToken,
+    /// Those of its leadership.
+    pub(crate) metrics: Metrics,
     store: Arc<dyn Store>,
     me: Me,
     bundle: watch::Receiver<Option<Arc<standfast_core::bundle::Bundle>>>,
@@ -100,7 +102,19 @@ impl Daemon {
         };
         let serve = async move { api::serve(deps, listener, tls.as_ref()).await.unwrap() };
         let tasks = vec![tokio::spawn(follow), tokio::spawn(serve)];
-        Self { address, stop, store: store.clone(), me, bundle, confirmed, env, tasks, _cache: cache }
+        let metrics = Metrics::new();
+        Self {
+            address,
+            stop,
+            metrics,
+            store: store.clone(),
+            me,
+            bundle,
+            confirmed,
+            env,
+            tasks,
+            _cache: cache,
+        }
     }
 
     /// It observes and looks too, so it has a lease.
@@ -128,7 +142,7 @@ impl Daemon {
             store: self.store.clone(),
             bundle: self.bundle.clone(),
             env: self.env.clone(),
-            metrics: Metrics::new(),
+            metrics: self.metrics.clone(),
             reaches: watch::channel(true).1,
             leads: watch::channel(false).0,
             drain: Duration::from_secs(5),

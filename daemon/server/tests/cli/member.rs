@@ -30,6 +30,7 @@ pub(crate) struct Answers {
     pub(crate) runs: ListRunsResponse,
     pub(crate) created: CreateRunResponse,
     pub(crate) plan: Plan,
+    pub(crate) readiness: ListReadinessResponse,
     pub(crate) status: ClusterStatus,
     pub(crate) site: Site,
     pub(crate) why_not: WhyNotResponse,
@@ -177,7 +178,10 @@ impl Sites for Service {
 
 #[tonic::async_trait]
 impl Plans for Service {
-    answers! { create_plan(CreatePlanRequest) -> Plan = plan; }
+    answers! {
+        create_plan(CreatePlanRequest) -> Plan = plan;
+        list_readiness(ListReadinessRequest) -> ListReadinessResponse = readiness;
+    }
 }
 
 #[tonic::async_trait]

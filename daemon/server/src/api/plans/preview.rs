@@ -3,9 +3,8 @@
 mod guards;
 
 use super::super::{Api, wire};
-use super::history::history;
 use super::{overrides, plan as bound, warnings};
-use crate::look::Looker;
+use crate::look::{Looker, history};
 use guards::guards;
 use standfast_core::action::Inspection;
 use standfast_core::check::Answer;

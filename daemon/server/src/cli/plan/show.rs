@@ -2,7 +2,7 @@
 
 use standfast_proto::v1::{
     ConditionOutcome, DataSet, GuardOutcome, OnFailure, Plan, PlanStep, Prediction, Preview, Severity,
-    VantagePart,
+    Trouble, VantagePart,
 };
 
 use super::super::exit::Failure;
@@ -40,7 +40,10 @@ pub(super) fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
         }
         rows.write(out)?;
     }
-    troubles(plan, out)?;
+    if !plan.troubles.is_empty() {
+        out.line("")?;
+        troubles(&plan.troubles, out)?;
+    }
     for finding in &plan.findings {
         super::super::bundle::show_finding(finding, out)?;
     }
@@ -114,13 +117,9 @@ fn data(set: &DataSet) -> String {
 }
 
 /// What stands in the way, and who sees it.
-fn troubles(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
-    if plan.troubles.is_empty() {
-        return Ok(());
-    }
-    out.line("")?;
+pub fn troubles(troubles: &[Trouble], out: &mut Stream) -> Result<(), Failure> {
     let mut rows = Rows::new(out, &["TROUBLE", "KIND", "STEP", "SEEN FROM", "WHAT"]);
-    for trouble in &plan.troubles {
+    for trouble in troubles {
         let (tone, severity) = match trouble.severity() {
             Severity::Error => (Tone::Bad, "error"),
             Severity::Warning => (Tone::Busy, "warning"),

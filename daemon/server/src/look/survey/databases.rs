@@ -1,5 +1,6 @@
 //! The servers of every database cluster that a plan touches, in all sites: what each says it is.
 
+use super::late;
 use super::targets::trouble;
 use crate::client::Error;
 use crate::client::postgres::{Status, name};
@@ -61,7 +62,10 @@ pub(super) async fn survey(
         .map(|database| async move {
             let until = deadline.min(Instant::now() + ASK);
             let asked = clock::now().mono;
-            let status = status(&database, env, until).await;
+            let status = match late(env, until).await {
+                Some(why) => Err(Error::Ours(format!("{}: {why}", name(&database)))),
+                None => status(&database, env, until).await,
+            };
             if let Ok(status) = &status {
                 env.clusters.note(&database, asked, status);
             }
