@@ -242,7 +242,7 @@ impl Controller {
             }
             Ask::StepDown { .. } => {
                 effects.push(Effect::Answer { request, answer: Ok(None) });
-                effects.push(Effect::HandOver);
+                effects.push(Effect::HandOver { why: "asked to step down" });
             }
         }
     }
@@ -325,7 +325,7 @@ impl Controller {
         let folded = Run::new(run.clone(), plan, &created).expect("this controller made its first entry");
         self.engines.insert(run.clone(), Engine::new(folded, self.me.clone(), self.epoch, now));
         if from_here {
-            effects.push(Effect::HandOver);
+            effects.push(Effect::HandOver { why: "the run that it has begun leaves its own site" });
         } else {
             self.drive(&run, engine::Input::Tick, now, effects);
         }

@@ -395,7 +395,8 @@ fn a_leader_in_the_site_that_is_left_hands_over() {
     town.votes = [Vote::Up; 2];
     town.pass(1_000);
     town.ask("kim", start("leave", vec![])).unwrap().unwrap();
-    assert!(town.effects.contains(&Effect::HandOver));
+    let why = "the run that it has begun leaves its own site";
+    assert!(town.effects.contains(&Effect::HandOver { why }), "nobody has asked it to");
     assert!(
         !town.effects.iter().any(|effect| matches!(effect, Effect::Append { .. })),
         "before its first entry"

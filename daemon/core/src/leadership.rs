@@ -55,8 +55,8 @@ pub enum Input {
     },
     /// A guarded journal write lost its compare: somebody else leads.
     GuardLost,
-    /// An operator, or the plan, asks this leader to hand over.
-    StepDown,
+    /// This leader is to hand over, for this reason.
+    StepDown(&'static str),
     /// The daemon ends; never campaign again.
     Shutdown,
 }
@@ -199,7 +199,7 @@ impl Leadership {
             Input::Campaigned(outcome) => self.campaigned(outcome, now, &mut effects),
             Input::Beaten { sent, outcome } => self.beaten(sent, outcome, now, &mut effects),
             Input::GuardLost => self.depose("a guarded write lost its compare", now, true, &mut effects),
-            Input::StepDown => self.resign("asked to step down", now, &mut effects),
+            Input::StepDown(why) => self.resign(why, now, &mut effects),
             Input::Shutdown => {
                 self.ended = true;
                 self.resign("shutting down", now, &mut effects);

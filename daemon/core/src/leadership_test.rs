@@ -80,7 +80,8 @@ fn an_ambiguous_campaign_gives_its_lease_back() {
 #[test]
 fn who_steps_down_leaves_the_field_to_others() {
     let mut machine = leader();
-    let effects = machine.on(Input::StepDown, at(1_000));
+    let effects = machine.on(Input::StepDown("a person wants it"), at(1_000));
+    assert!(effects.contains(&Effect::Stop { why: "a person wants it" }), "{effects:?}");
     assert!(effects.contains(&Effect::Revoke(7)));
     assert_eq!(machine.on(Input::LeaderKey { held: false, reaches: true }, at(10_999)), []);
     assert_eq!(machine.on(Input::LeaderKey { held: false, reaches: true }, at(11_000)), [Effect::Grant]);

@@ -83,6 +83,9 @@ pub struct Observation {
 /// Why a member's word does not count.
 pub fn ineligible(observation: &Observation, silent_for: Duration, rules: &Rules) -> Option<String> {
     let timing = &rules.timing;
+    if !rules.sites.contains_key(&observation.site) {
+        return Some(format!("the fleet has no site {}", observation.site));
+    }
     if silent_for > timing.sequence_stale.0 {
         return Some(format!("silent for {}", Span::from(silent_for)));
     }

@@ -99,6 +99,7 @@ fn a_word_counts_only_from_a_trustworthy_place() {
     assert!(refused(&Observation { store_age: Span::secs(6), ..good.clone() }, 1).contains("store"));
     assert!(refused(&Observation { loop_lag: Span::ms(501), ..good.clone() }, 1).contains("lags"));
     assert!(refused(&Observation { canaries: 1, ..good.clone() }, 1).contains("canaries"));
+    assert_eq!(refused(&Observation { site: "q".into(), ..good.clone() }, 1), "the fleet has no site q");
     assert_eq!(refused(&Observation { canaries: 2, ..good }, 1), "");
     let alone = observation(&[("a", Vote::Down), ("b", Vote::Down), ("w", Vote::Up)]);
     assert!(refused(&alone, 1).contains("cut off itself"));

@@ -11,20 +11,20 @@ use crate::http;
 use crate::lead::{self, Me};
 use crate::look::{self, Looker};
 use crate::metrics::Metrics;
-use crate::observer;
-use crate::readiness::{self, BUNDLE, LEADERSHIP, STORE};
+use crate::observer::{self, Claim};
+use crate::readiness::{self, BUNDLE, LEADERSHIP, MEMBER, STORE};
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
 use crate::shutdown;
+use crate::store::Store;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
-use crate::store::{Store, StoreError};
 use crate::survival;
-use crate::tls::{Tls, TlsError};
+use crate::tls::Tls;
+use crate::trouble::Trouble;
 use rand::Rng as _;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Identity;
-use standfast_core::time::Span;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,86 +32,16 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Why the daemon does not start, or did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// A folder cannot be made.
-    #[error("the data folder {path} cannot be made: {source}", path = path.display())]
-    DataDir {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file of the settings cannot be read.
-    #[error("{path}: {source}", path = path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Certificates.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Whose certificate is this?
-    #[error("the certificate is {certificate}'s, and this member is {member}: they must be the same")]
-    Name {
-        /// The name in the certificate.
-        certificate: Identity,
-        /// The name in the settings.
-        member: standfast_core::ids::MemberId,
-    },
-    /// A listener.
-    #[error(transparent)]
-    Bind(#[from] http::BindError),
-    /// What conditions and actions need.
-    #[error("HTTP cannot be spoken: {0}")]
-    Client(String),
-    /// The bundle folder cannot be read.
-    #[error(transparent)]
-    Read(#[from] bundles::ReadError),
-    /// The bundle folder holds no bundle.
-    #[error("the bundle in {dir} has errors:\n{findings}", dir = dir.display())]
-    Findings {
-        /// The folder.
-        dir: PathBuf,
-        /// What is wrong, as `lint` shows it.
-        findings: String,
-    },
-    /// The bundle cannot be stored.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// Signals, or serving.
-    #[error("{what}: {source}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// gRPC.
-    #[error("gRPC cannot be served: {0}")]
-    Grpc(#[from] tonic::transport::Error),
-    /// What was under way did not end in time.
-    #[error("draining did not end within {}; what acted is looked at by the next leader", Span(*.0))]
-    Drain(Duration),
-}
+mod error;
+
+pub use error::AppError;
 
 /// Runs the daemon until it is told to end.
 pub async fn run(settings: Settings) -> Result<(), AppError> {
     let signalled = shutdown::on_signals().map_err(|source| AppError::System { what: "signals", source })?;
     std::fs::create_dir_all(&settings.data_dir)
         .map_err(|source| AppError::DataDir { path: settings.data_dir.clone(), source })?;
-    let tls = settings.tls.as_ref().map(Tls::load).transpose()?;
-    if let Some(tls) = &tls
-        && tls.name().as_str() != settings.member.as_str()
-    {
-        return Err(AppError::Name { certificate: tls.name().clone(), member: settings.member.clone() });
-    }
+    let tls = certificates(&settings)?;
     let grpc = http::bind("listen.grpc", settings.listen.grpc).await?;
     let web = http::bind("listen.http", settings.listen.http).await?;
     let bound = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(settings.listen.grpc);
@@ -125,7 +55,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         metrics.set_certificate_expiry("tls.cert", tls.expires());
         env.certificates.push(("tls.cert".to_owned(), tls.expires()));
     }
-    let health = Health::new([BUNDLE, LEADERSHIP, STORE]);
+    let health = Health::new([BUNDLE, LEADERSHIP, MEMBER, STORE]);
     let store = open(&settings).await?;
     let me = Me {
         id: settings.member.clone(),
@@ -141,6 +71,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let (confirmed, confirmations) = watch::channel(None);
     let (leads, leading) = watch::channel(false);
     let (reaches, reached) = watch::channel(false);
+    let (claim, claimed) = watch::channel(Claim::default());
 
     let cache = settings.data_dir.join("bundles");
     let following = tokio::spawn(bundles::follow(store.clone(), cache, bundle_sender, serving.clone()));
@@ -161,11 +92,13 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             at_once: Arc::new(Semaphore::new(settings.probe_concurrency)),
             confirmed,
             reaches,
+            claim,
         },
         bundle.clone(),
         observing.clone(),
     ));
-    let leader = tokio::spawn(lead::run(
+    let leader = tokio::spawn(lead_when_named(
+        claimed.clone(),
         lead::Deps {
             me: me.clone(),
             store: store.clone(),
@@ -179,8 +112,13 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         },
         signalled.clone(),
     ));
-    let watched =
-        readiness::Deps { store: store.clone(), bundle: bundle.clone(), confirmed: confirmations.clone() };
+    let watched = readiness::Deps {
+        site: me.site.clone(),
+        store: store.clone(),
+        bundle: bundle.clone(),
+        confirmed: confirmations.clone(),
+        claim: claimed.clone(),
+    };
     tokio::spawn(readiness::keep(watched, health.clone(), serving.clone()));
 
     let _ = leading;
@@ -211,7 +149,11 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         me.id, me.site
     );
 
-    signalled.cancelled().await;
+    let taken = tokio::select! {
+        () = signalled.cancelled() => None,
+        taken = taken(claimed) => Some(taken),
+    };
+    signalled.cancel();
     health.not_ready(LEADERSHIP, "shutting down");
     // Leadership goes first, while this member still answers and observes.
     let drain = async {
@@ -228,7 +170,36 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         Err(_) => return Err(AppError::Drain(settings.shutdown_deadline)),
     }
     tracing::info!("ended");
-    Ok(())
+    taken.map_or(Ok(()), |why| Err(AppError::Taken(why)))
+}
+
+/// Loads the certificate, which must be this member's, for the site it stands in.
+fn certificates(settings: &Settings) -> Result<Option<Tls>, AppError> {
+    let Some(tls) = settings.tls.as_ref().map(Tls::load).transpose()? else { return Ok(None) };
+    if tls.name().as_str() != settings.member.as_str() {
+        return Err(AppError::Name { certificate: tls.name().clone(), member: settings.member.clone() });
+    }
+    let units = tls.units();
+    if !units.is_empty() && !units.iter().any(|unit| unit == settings.site.as_str()) {
+        return Err(AppError::Site { certificate: units.join(", "), site: settings.site.clone() });
+    }
+    Ok(Some(tls))
+}
+
+/// Leads when it may; not before this process has its name.
+async fn lead_when_named(mut claim: watch::Receiver<Claim>, deps: lead::Deps, shutdown: CancellationToken) {
+    let named = claim.wait_for(|claim| *claim == Claim::Mine);
+    if matches!(shutdown.run_until_cancelled(named).await, Some(Ok(_))) {
+        lead::run(deps, shutdown).await;
+    }
+}
+
+/// Waits until it turns out that another process has this member's name; says which.
+async fn taken(mut claim: watch::Receiver<Claim>) -> String {
+    match claim.wait_for(|claim| matches!(claim, Claim::Taken(_))).await.as_deref() {
+        Ok(Claim::Taken(why)) => why.clone(),
+        _ => std::future::pending().await,
+    }
 }
 
 async fn open(settings: &Settings) -> Result<Arc<dyn Store>, AppError> {
@@ -262,6 +233,7 @@ fn read_bundle(dir: &std::path::Path) -> Result<(Option<Bundle>, String), AppErr
 
 /// Makes the bundle of the settings current if there is none; tries until the store answers.
 async fn put_first(store: &dyn Store, bundle: &Bundle) {
+    let unapplied = Trouble::new("the bundle of bundle_dir is not applied yet");
     loop {
         let wish = bundles::Wish {
             by: &Identity::new("settings"),
@@ -281,7 +253,7 @@ async fn put_first(store: &dyn Store, bundle: &Bundle) {
                 }
                 return;
             }
-            Err(error) => tracing::warn!(%error, "the bundle of bundle_dir is not applied yet"),
+            Err(error) => unapplied.met(error),
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

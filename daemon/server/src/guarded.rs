@@ -7,6 +7,7 @@
 
 use crate::records::{self, LEADER, Leader};
 use crate::store::{Compare, Op, OpResult, RangeReply, Revision, Store, StoreError, Txn, TxnReply};
+use crate::trouble::Trouble;
 use standfast_core::leadership::Term;
 use standfast_core::run::Illegal;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct Guarded {
     leader: Vec<u8>,
     nonce: String,
     stopped: CancellationToken,
+    silent: Arc<Trouble>,
 }
 
 /// Why a guarded write was not made.
@@ -54,8 +56,14 @@ pub enum Committed {
 impl Guarded {
     /// For `term`, whose leader record is `leader`.
     pub fn new(store: Arc<dyn Store>, term: &Term, leader: &Leader, stopped: CancellationToken) -> Self {
-        let nonce = term.nonce.clone();
-        Self { store, key_revision: term.key_revision, leader: records::encode(leader), nonce, stopped }
+        Self {
+            store,
+            key_revision: term.key_revision,
+            leader: records::encode(leader),
+            nonce: term.nonce.clone(),
+            stopped,
+            silent: Arc::new(Trouble::new("the store is asked again, for the leader")),
+        }
     }
 
     /// The campaign's nonce.
@@ -85,6 +93,9 @@ impl Guarded {
                 reply = self.store.txn(txn.clone()) => reply,
                 () = self.stopped.cancelled() => return Err(Lost::Stopped),
             };
+            if sent.is_ok() {
+                self.silent.over();
+            }
             match sent {
                 Ok(reply) if reply.succeeded => return Ok(Committed::Written(reply)),
                 Ok(reply) => {
@@ -97,7 +108,7 @@ impl Guarded {
                     };
                 }
                 Err(error) if error.is_ambiguous() || error.is_transient() => {
-                    tracing::warn!(%error, "a guarded write is sent again");
+                    self.silent.met(error);
                     tokio::select! {
                         () = tokio::time::sleep(AGAIN) => {}
                         () = self.stopped.cancelled() => return Err(Lost::Stopped),
@@ -118,7 +129,7 @@ impl Guarded {
             loop {
                 match ask().await {
                     Err(error) if error.is_transient() || matches!(error, StoreError::Compacted { .. }) => {
-                        tracing::warn!(%error, "the store is asked again");
+                        self.silent.met(error);
                         tokio::time::sleep(AGAIN).await;
                     }
                     settled => return settled,

@@ -10,6 +10,7 @@ use crate::records::{self, EPOCH, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIO
 use crate::store::{Compare, LeaseId, Op, OpResult, Range, RangeReply, Store, StoreError, Txn};
 use crate::term::retention::Retention;
 use crate::term::{self, Validity};
+use crate::trouble::Trouble;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Judgement;
 use standfast_core::ids::{Epoch, MemberId, SiteId};
@@ -44,8 +45,8 @@ pub struct Me {
 pub enum Word {
     /// A guarded write lost its compare.
     GuardLost,
-    /// Hand over.
-    StepDown,
+    /// Hand over, and why.
+    StepDown(&'static str),
 }
 
 /// What the leadership needs.
@@ -97,6 +98,8 @@ struct Lead {
     leader: Option<Leader>,
     running: Option<Running>,
     killing: Vec<CancellationToken>,
+    unconfirmed: Arc<Trouble>,
+    unread: Arc<Trouble>,
 }
 
 /// Leads when it may, until `shutdown`; then drains, hands over and returns.
@@ -121,6 +124,8 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
         leader: None,
         running: None,
         killing: Vec::new(),
+        unconfirmed: Arc::new(Trouble::new("a beat was not confirmed")),
+        unread: Arc::new(Trouble::new("a record is left out")),
     };
     let mut drained: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(std::future::pending());
     let mut draining = false;
@@ -131,7 +136,7 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
             Some(report) = reported.recv() => lead.reported(report),
             Some(word) = heard.recv() => lead.give(match word {
                 Word::GuardLost => Input::GuardLost,
-                Word::StepDown => Input::StepDown,
+                Word::StepDown(why) => Input::StepDown(why),
             }),
             Ok(()) = bundle.changed() => {
                 lead.timing = timing_of(&bundle);
@@ -288,6 +293,7 @@ impl Lead {
             (self.deps.store.clone(), self.deps.metrics.clone(), self.timing.renew.0);
         let (guarded, lease) = (running.guarded.clone(), LeaseId(term.lease));
         let judgement = records::encode(&*running.judgement.borrow());
+        let (unconfirmed, unread) = (self.unconfirmed.clone(), self.unread.clone());
         self.beside(async move {
             let sent = clock::now().mono;
             let txn = guarded
@@ -304,17 +310,19 @@ impl Lead {
             let lost_key = matches!(&written, Ok(Ok(reply)) if !reply.succeeded);
             let (outcome, snapshot) = match (kept, written) {
                 _ if lost_lease || lost_key => (Beat::Lost, None),
-                (Ok(Ok(_)), Ok(Ok(reply))) => (Beat::Held, snapshot(&reply.results)),
+                (Ok(Ok(_)), Ok(Ok(reply))) => {
+                    unconfirmed.over();
+                    (Beat::Held, snapshot(&reply.results, &unread))
+                }
                 (kept, written) => {
-                    let problem = |text: String| tracing::warn!(text, "a beat was not confirmed");
                     match (kept, written) {
                         (Ok(Err(error)), _) | (_, Ok(Err(error))) => {
                             metrics.store_failed("beat", "unavailable");
-                            problem(error.to_string());
+                            unconfirmed.met(error);
                         }
                         _ => {
                             metrics.store_failed("beat", "timeout");
-                            problem("no answer in time".into());
+                            unconfirmed.met("no answer in time");
                         }
                     }
                     (Beat::Unanswered, None)
@@ -361,7 +369,7 @@ impl Lead {
             // A leader whose term has died would hold the lead and do nothing with it.
             if running.await.is_err() && !stopped.is_cancelled() {
                 tracing::error!("the term ended by itself; handing over");
-                let _ = words.send(Word::StepDown);
+                let _ = words.send(Word::StepDown("its term ended by itself"));
             }
         });
         self.deps.metrics.set_leader(true);
@@ -435,17 +443,15 @@ async fn campaign(store: &dyn Store, leader: &mut Leader, lease: u64) -> Result<
 }
 
 /// What the beat's transaction read.
-fn snapshot(results: &[OpResult]) -> Option<Snapshot> {
+fn snapshot(results: &[OpResult], unread: &Trouble) -> Option<Snapshot> {
     let [_, OpResult::Range(members), OpResult::Range(observations)] = results else { return None };
-    fn read<T: serde::de::DeserializeOwned>(range: &RangeReply) -> Vec<T> {
+    fn read<T: serde::de::DeserializeOwned>(range: &RangeReply, unread: &Trouble) -> Vec<T> {
         let decoded = range.kvs.iter().map(records::decode::<T>);
-        decoded
-            .filter_map(|record| record.inspect_err(|error| tracing::error!(%error, "left out")).ok())
-            .collect()
+        decoded.filter_map(|record| record.inspect_err(|error| unread.met(error)).ok()).collect()
     }
-    let members: Vec<records::Member> = read(members);
+    let members: Vec<records::Member> = read(members, unread);
     Some(Snapshot {
-        observations: read(observations),
+        observations: read(observations, unread),
         members: members.into_iter().map(|member| (member.id, member.site)).collect(),
     })
 }

@@ -29,3 +29,4 @@ pub mod survival;
 pub mod telemetry;
 pub mod term;
 pub mod tls;
+pub mod trouble;

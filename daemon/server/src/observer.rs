@@ -8,8 +8,7 @@ use crate::clock;
 use crate::condition::{Env, evaluate};
 use crate::lead::Me;
 use crate::metrics::Metrics;
-use crate::records;
-use crate::store::{Compare, LeaseId, Op, OpResult, Revision, Store, StoreError, Txn};
+use crate::store::Store;
 use futures::future::join_all;
 use rand::Rng as _;
 use standfast_core::bundle::Bundle;
@@ -24,6 +23,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+
+mod membership;
+
+pub use membership::Claim;
+use membership::{Claimant, Membership};
 
 /// What observing needs.
 #[derive(Clone)]
@@ -42,6 +46,8 @@ pub struct Deps {
     pub confirmed: watch::Sender<Option<Mono>>,
     /// Whether every destination of `on_loss` is UP from here.
     pub reaches: watch::Sender<bool>,
+    /// Whether this member has its name.
+    pub claim: watch::Sender<Claim>,
 }
 
 /// What is known here and now.
@@ -64,6 +70,7 @@ impl Shared {
 /// Observes under each bundle in turn, until `shutdown`; then gives the member's lease back.
 pub async fn run(deps: Deps, mut bundle: watch::Receiver<Option<Arc<Bundle>>>, shutdown: CancellationToken) {
     let mut sequence = 0;
+    let mut claimant = Claimant::new(&deps);
     while !shutdown.is_cancelled() {
         let current = bundle.borrow_and_update().clone();
         let stop = shutdown.child_token();
@@ -71,11 +78,14 @@ pub async fn run(deps: Deps, mut bundle: watch::Receiver<Option<Arc<Bundle>>>, s
         let timing = current.as_ref().map_or_else(Timing::default, |bundle| bundle.fleet.timing);
         if let Some(current) = &current {
             tracing::info!(bundle = current.digest.short(), "observing");
+            if !current.fleet.sites.contains_key(&deps.me.site) {
+                tracing::error!(site = %deps.me.site, "the fleet has no such site: nothing that this member says counts");
+            }
             watch_sites(&deps, current, &seen, &stop);
         }
         let digest = current.as_ref().map(|bundle| bundle.digest.clone());
         let destinations = current.as_ref().map_or_else(Vec::new, |bundle| bundle.rules().on_loss.clone());
-        let publish = publish(&deps, &seen, timing, digest, &destinations, &mut sequence, &stop);
+        let publish = publish(&mut claimant, &seen, timing, digest, &destinations, &mut sequence, &stop);
         tokio::select! {
             () = publish => {}
             changed = bundle.changed() => if changed.is_err() { shutdown.cancelled().await },
@@ -169,7 +179,7 @@ async fn lateness(deps: Deps, seen: Shared) {
 
 /// Keeps the member's lease and publishes; until `stop`, when the lease is given back.
 async fn publish(
-    deps: &Deps,
+    claimant: &mut Claimant<'_>,
     seen: &Shared,
     timing: Timing,
     bundle: Option<standfast_core::ids::Digest>,
@@ -177,6 +187,7 @@ async fn publish(
     sequence: &mut u64,
     stop: &CancellationToken,
 ) {
+    let deps = claimant.deps;
     let mut due = interval(timing.publish.0);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut membership: Option<Membership> = None;
@@ -184,14 +195,7 @@ async fn publish(
     let limit = timing.renew.0;
     while stop.run_until_cancelled(due.tick()).await.is_some() {
         if membership.is_none() {
-            membership = match timeout(limit, Membership::join(deps, timing, bundle.clone())).await {
-                Ok(Ok(joined)) => Some(joined),
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "this member cannot register");
-                    None
-                }
-                Err(_) => None,
-            };
+            membership = claimant.join(timing, bundle.clone()).await;
         }
         let Some(joined) = &membership else { continue };
         *sequence += 1;
@@ -200,10 +204,13 @@ async fn publish(
         let up = |site: &SiteId| observation.sites.get(site).is_some_and(|opinion| opinion.vote == Vote::Up);
         deps.reaches.send_replace(destinations.iter().all(|entry| up(&entry.to)));
         match timeout(limit, joined.publish(deps, &observation)).await {
-            Ok(Ok(true)) => confirmed = Some(sent.mono),
+            Ok(Ok(true)) => {
+                claimant.unheard.over();
+                confirmed = Some(sent.mono);
+            }
             Ok(Ok(false)) => membership = None,
-            Ok(Err(error)) => tracing::debug!(%error, "nothing was published"),
-            Err(_) => tracing::debug!("publishing was not answered in time"),
+            Ok(Err(error)) => claimant.unheard.met(error),
+            Err(_) => claimant.unheard.met(format!("no answer within {}", Span::from(limit))),
         }
         deps.confirmed.send_replace(confirmed);
     }
@@ -224,58 +231,5 @@ fn observation(deps: &Deps, seen: &Shared, sequence: u64, confirmed: Option<Mono
         canaries: seen.canaries,
         loop_lag: seen.loop_lag.into(),
         sites: seen.views.opinions(now),
-    }
-}
-
-/// This member's record, and the lease that it hangs on.
-struct Membership {
-    lease: LeaseId,
-    revision: Revision,
-}
-
-impl Membership {
-    async fn join(
-        deps: &Deps,
-        timing: Timing,
-        bundle: Option<standfast_core::ids::Digest>,
-    ) -> Result<Self, StoreError> {
-        let lease = deps.store.lease_grant(timing.ttl.0).await?;
-        let key = records::member(&deps.me.id);
-        let record = records::Member {
-            id: deps.me.id.clone(),
-            site: deps.me.site.clone(),
-            boot_id: deps.me.boot_id.clone(),
-            address: deps.me.address.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            bundle,
-        };
-        // Takes the place of what an earlier start of this member left; that lease runs out.
-        let put = Txn::new().then(Op::put_leased(&key, records::encode(&record), lease));
-        Ok(Self { lease, revision: deps.store.txn(put).await?.revision })
-    }
-
-    /// False when the lease or the record is lost: the member must join anew.
-    async fn publish(&self, deps: &Deps, observation: &Observation) -> Result<bool, StoreError> {
-        let txn = Txn::new()
-            .when(Compare::modified(records::member(&deps.me.id), self.revision))
-            .then(Op::put_leased(records::observation(&deps.me.id), records::encode(observation), self.lease))
-            .or_else(Op::get(records::member(&deps.me.id)));
-        let (kept, written) = tokio::join!(deps.store.lease_keep(self.lease), deps.store.txn(txn));
-        match kept {
-            Err(StoreError::LeaseExpired { .. }) => return Ok(false),
-            Err(error) => return Err(error),
-            Ok(_) => {}
-        }
-        let reply = written?;
-        let other = match reply.results.first() {
-            Some(OpResult::Range(range)) => range.kvs.first(),
-            _ => None,
-        };
-        if let Some(kv) = other {
-            let key = &kv.key;
-            tracing::error!(key, "another process has taken this member's name; give each member its own");
-            tokio::time::sleep(deps.store.lease_keep(self.lease).await.unwrap_or_default()).await;
-        }
-        Ok(reply.succeeded)
     }
 }

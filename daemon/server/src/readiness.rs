@@ -2,10 +2,12 @@
 
 use crate::clock;
 use crate::health::Health;
+use crate::observer::Claim;
 use crate::pulse::Pulse;
 use crate::records::{JUDGEMENT, LEADER};
 use crate::store::{Range, Store, StoreError};
 use standfast_core::bundle::Bundle;
+use standfast_core::ids::SiteId;
 use standfast_core::time::{Mono, Span};
 use standfast_core::timing::Timing;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub const BUNDLE: &str = "bundle";
 /// Somebody leads.
 pub const LEADERSHIP: &str = "leader";
+/// This process has its member's name, in a site of the fleet.
+pub const MEMBER: &str = "member";
 /// The store has confirmed a write of this member just now.
 pub const STORE: &str = "store";
 
@@ -27,12 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What readiness is made of.
 pub struct Deps {
+    /// The site of this member.
+    pub site: SiteId,
     /// The store.
     pub store: Arc<dyn Store>,
     /// The current bundle.
     pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
     /// When this member's last write was sent that the store has confirmed.
     pub confirmed: watch::Receiver<Option<Mono>>,
+    /// Whether this process has its member's name.
+    pub claim: watch::Receiver<Claim>,
 }
 
 /// Keeps `health` up to date until `stop`.
@@ -43,6 +51,7 @@ pub async fn keep(deps: Deps, health: Health, stop: CancellationToken) {
         health.beat();
         let bundle = deps.bundle.borrow().clone();
         let timing = bundle.as_ref().map_or_else(Timing::default, |bundle| bundle.fleet.timing);
+        say(&health, MEMBER, member(&deps, bundle.as_deref()));
         let known = match bundle {
             Some(_) => Ok(()),
             None => Err("no bundle is applied; do: standfast apply DIRECTORY".to_owned()),
@@ -58,6 +67,21 @@ fn say(health: &Health, condition: &'static str, state: Result<(), String>) {
         Ok(()) => health.ready(condition),
         Err(why) => health.not_ready(condition, why),
     }
+}
+
+fn member(deps: &Deps, bundle: Option<&Bundle>) -> Result<(), String> {
+    match &*deps.claim.borrow() {
+        Claim::Unknown => return Err("not registered yet; see: standfast member list".to_owned()),
+        Claim::Held(why) | Claim::Taken(why) => return Err(why.clone()),
+        Claim::Mine => {}
+    }
+    let Some(fleet) = bundle.map(|bundle| &bundle.fleet) else { return Ok(()) };
+    if fleet.sites.contains_key(&deps.site) {
+        return Ok(());
+    }
+    let known: Vec<&str> = fleet.sites.keys().map(SiteId::as_str).collect();
+    let known = known.join(", ");
+    Err(format!("the fleet has no site {}, it has {known}: nothing that this member says counts", deps.site))
 }
 
 fn confirmed(deps: &Deps, timing: &Timing) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Settings: what differs from member to member. `settings/default.toml` documents every
 //! key; [`Settings`] is what the daemon uses, and one that exists is valid.
 
+mod address;
 mod check;
 mod duration;
 mod layers;
@@ -123,12 +124,24 @@ pub struct Log {
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum LogFormat {
     /// For people.
     Text,
     /// For machines: one object a line.
     Json,
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("must be text or json, and is {text:?}")),
+        }
+    }
 }
 
 /// The flags of `standfast serve` that are settings.

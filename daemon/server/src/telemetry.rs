@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -23,6 +24,17 @@ pub enum TelemetryError {
         level: String,
         /// What is wrong with it.
         source: tracing_subscriber::filter::ParseError,
+    },
+    /// `log.level` has a word that is no level.
+    #[error(
+        "`log.level = \"{level}\"`: \"{word}\" is no level: write error, warn, info, debug or trace, or per \
+         part, as in \"info,standfast::store=debug\""
+    )]
+    Word {
+        /// What the settings say.
+        level: String,
+        /// The word.
+        word: String,
     },
     /// A logger stands already in this process.
     #[error("logs are set up already in this process: {0}")]
@@ -64,6 +76,12 @@ where
 /// Parses `log.level`; used by the settings' check as well, so that a wrong level is
 /// reported with its key and file.
 pub fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    // The filter itself would take any word for the name of a part, and log nothing else.
+    let parts = level.split(',').map(str::trim);
+    let mut words = parts.filter(|part| !part.contains(['=', '[']));
+    if let Some(word) = words.find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err()) {
+        return Err(TelemetryError::Word { level: level.to_owned(), word: word.to_owned() });
+    }
     EnvFilter::try_new(level).map_err(|source| TelemetryError::Level { level: level.to_owned(), source })
 }
 
@@ -120,6 +138,10 @@ mod tests {
 
     #[test]
     fn a_wrong_level_is_an_error_with_the_key() {
+        for nonsense in ["blah", "", "info,", "info,h2", "Info,standfast"] {
+            let error = filter(nonsense).unwrap_err().to_string();
+            assert!(error.contains("is no level: write error"), "{nonsense:?}: {error}");
+        }
         let error = filter("info,=").unwrap_err().to_string();
         assert!(error.contains("`log.level = \"info,=\"`"), "{error}");
         assert!(filter("info,standfast::store=debug").is_ok());

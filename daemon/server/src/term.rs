@@ -291,7 +291,7 @@ impl Run {
             }
             Lost::Refused(_) | Lost::Illegal(_) => {
                 tracing::error!(error = %lost, "a write of the leader cannot be made; stepping down");
-                let _ = self.deps.words.send(Word::StepDown);
+                let _ = self.deps.words.send(Word::StepDown("a write of the leader cannot be made"));
             }
         }
     }
@@ -401,12 +401,12 @@ impl Run {
                 drop(self.put(vec![Op::put(READINESS, records::encode(&known))]));
             }
             Effect::Holds(holds) => drop(self.put(vec![Op::put(HOLDS, records::encode(&holds))])),
-            Effect::HandOver => {
+            Effect::HandOver { why } => {
                 // What is not answered yet, the next leader would be asked again: to hand over.
                 let (words, answering) = (self.deps.words.clone(), std::mem::take(&mut self.answering));
                 tokio::spawn(async move {
                     join_all(answering).await;
-                    let _ = words.send(Word::StepDown);
+                    let _ = words.send(Word::StepDown(why));
                 });
             }
         }

@@ -33,6 +33,7 @@ pub struct Tls {
     key: Vec<u8>,
     server: Arc<ServerConfig>,
     name: Identity,
+    units: Vec<String>,
     expires: i64,
 }
 
@@ -59,6 +60,7 @@ impl Tls {
         let chain = files::certificates(&files.cert, &cert)?;
         let leaf = chain.first().expect("certificates() returns at least one");
         let name = name_of(leaf).map_err(|e| unusable(&files.cert, e.to_string()))?;
+        let units = units_of(leaf).map_err(|e| unusable(&files.cert, e.to_string()))?;
         let expires = expiry_of(leaf).map_err(|e| unusable(&files.cert, e.to_string()))?;
         let private = rustls::pki_types::PrivateKeyDer::from_pem_slice(&key)
             .map_err(|e| unusable(&files.key, format!("no private key in PEM ({e})")))?;
@@ -70,12 +72,18 @@ impl Tls {
             .with_single_cert(chain, private)
             .map_err(|e| unusable(&files.key, format!("does not fit {}: {e}", files.cert.display())))?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { ca, cert, key, server: Arc::new(server), name, expires })
+        Ok(Self { ca, cert, key, server: Arc::new(server), name, units, expires })
     }
 
     /// The name in our own certificate.
     pub fn name(&self) -> &Identity {
         &self.name
+    }
+
+    /// The organizational units (OU) in our own certificate: a member's site, as `standfast pki`
+    /// makes them; none when the authority writes none.
+    pub fn units(&self) -> &[String] {
+        &self.units
     }
 
     /// When our own certificate ends, in seconds since 1970.
@@ -183,6 +191,12 @@ fn name_of(der: &CertificateDer<'_>) -> Result<Identity, IdentityError> {
         [Ok(name)] if is_name(name) => Ok(Identity::new(name)),
         _ => Err(IdentityError::Name),
     }
+}
+
+fn units_of(der: &CertificateDer<'_>) -> Result<Vec<String>, IdentityError> {
+    let certificate = parse(der)?;
+    let units = certificate.subject().iter_organizational_unit();
+    Ok(units.filter_map(|unit| unit.as_str().ok().map(str::to_owned)).collect())
 }
 
 /// When a certificate ends, in seconds since 1970.

@@ -21,6 +21,7 @@ mod api {
     mod long_list;
     mod looks;
     mod lost_answers;
+    mod names;
     mod readiness;
     mod refused;
     mod reports;

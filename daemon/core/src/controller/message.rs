@@ -150,7 +150,10 @@ pub enum Effect {
     /// Store what is known of the playbooks of `on_loss`, each with its age.
     Readiness(BTreeMap<SiteId, Readiness>),
     /// Give the leadership up.
-    HandOver,
+    HandOver {
+        /// Why.
+        why: &'static str,
+    },
 }
 
 /// The run that an answer is about, as it stood then: whoever repeats the request is told the same.

@@ -3,9 +3,10 @@
 use super::{BundleError, Result, cache, decode, load};
 use crate::records::BUNDLE;
 use crate::store::{KeyValue, Range, Store, WatchEvent};
+use crate::trouble::Trouble;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Digest;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,11 +24,17 @@ pub async fn follow(
     sender: watch::Sender<Option<Arc<Bundle>>>,
     cancel: CancellationToken,
 ) {
-    let follower = Follower { store, cache_dir, sender };
+    let follower = Follower {
+        store,
+        cache_dir,
+        sender,
+        away: Trouble::new("the current bundle cannot be followed"),
+        unkept: Trouble::new("the bundle on disk cannot be used"),
+    };
     let following = async {
         loop {
             let ended = follower.until_broken().await;
-            tracing::warn!(why = ended, "the current bundle is listed again");
+            follower.away.met(ended);
             follower.fall_back().await;
             tokio::time::sleep(AGAIN).await;
         }
@@ -39,6 +46,8 @@ struct Follower {
     store: Arc<dyn Store>,
     cache_dir: PathBuf,
     sender: watch::Sender<Option<Arc<Bundle>>>,
+    away: Trouble,
+    unkept: Trouble,
 }
 
 impl Follower {
@@ -53,6 +62,7 @@ impl Follower {
         {
             return error.to_string();
         }
+        self.away.over();
         // The prefix has other keys, under `bundles/`: those are passed over.
         let mut changes = self.store.watch(BUNDLE, reply.revision + 1).await;
         loop {
@@ -94,7 +104,7 @@ impl Follower {
         tracing::info!(digest = digest.short(), fleet = bundle.fleet.name.value, "the current bundle");
         let (folder, kept) = (self.cache_dir.clone(), Arc::clone(&bundle));
         self.sender.send_replace(Some(bundle));
-        blocking(move || cache::write(&folder, &kept), "kept", &self.cache_dir).await;
+        self.on_disk(move || cache::write(&folder, &kept)).await;
         Ok(())
     }
 
@@ -104,22 +114,22 @@ impl Follower {
             return;
         }
         let folder = self.cache_dir.clone();
-        let kept = blocking(move || cache::read(&folder), "read", &self.cache_dir).await;
+        let kept = self.on_disk(move || cache::read(&folder)).await;
         if let Some(bundle) = kept.flatten() {
             tracing::warn!(digest = bundle.digest.short(), "no store: going on with the bundle on disk");
             self.sender.send_replace(Some(Arc::new(bundle)));
         }
     }
-}
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-    what: &str,
-    folder: &Path,
-) -> Option<T> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other).flatten();
-    done.inspect_err(
-        |error| tracing::warn!(%error, folder = %folder.display(), "the bundle cannot be {what}"),
-    )
-    .ok()
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> Option<T> {
+        let done = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other).flatten();
+        match &done {
+            Ok(_) => self.unkept.over(),
+            Err(error) => self.unkept.met(format!("{}: {error}", self.cache_dir.display())),
+        }
+        done.ok()
+    }
 }

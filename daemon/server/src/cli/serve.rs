@@ -2,8 +2,9 @@
 
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use crate::app;
+use crate::app::{self, AppError};
 use crate::settings::{Flags, Settings};
+use crate::store::StoreError;
 use crate::telemetry;
 use clap::Args;
 
@@ -25,6 +26,31 @@ pub async fn run(args: ServeArgs, output: &mut Output) -> Result<Exit, Failure> 
         return Ok(Exit::Done);
     }
     telemetry::install(&loaded.settings.log).map_err(|error| Failure::usage(error.to_string()))?;
-    app::run(loaded.settings).await.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    app::run(loaded.settings).await.map_err(|error| Failure::new(exit(&error), error.to_string()))?;
     Ok(Exit::Done)
+}
+
+/// What the settings, or the files that they name, have wrong is an error of usage.
+fn exit(error: &AppError) -> Exit {
+    match error {
+        AppError::Findings { .. } => Exit::Found,
+        AppError::DataDir { .. }
+        | AppError::File { .. }
+        | AppError::Tls(_)
+        | AppError::Name { .. }
+        | AppError::Site { .. }
+        | AppError::Taken(_)
+        | AppError::Bind(_)
+        | AppError::Read(_)
+        // A store that does not answer stops nobody from starting.
+        | AppError::Store(StoreError::Denied { .. } | StoreError::Invalid(_) | StoreError::Unavailable { .. }) => {
+            Exit::Usage
+        }
+        AppError::Store(_)
+        | AppError::Client(_)
+        | AppError::Bundle(_)
+        | AppError::System { .. }
+        | AppError::Grpc(_)
+        | AppError::Drain(_) => Exit::Failed,
+    }
 }

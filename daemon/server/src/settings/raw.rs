@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LogFormat, duration};
+use super::{LogFormat, address, duration};
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -29,10 +29,22 @@ pub(super) struct Raw {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub(super) enum RawStore {
     Embedded,
     Etcd,
+}
+
+impl TryFrom<String> for RawStore {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "embedded" => Ok(Self::Embedded),
+            "etcd" => Ok(Self::Etcd),
+            _ => Err(format!("must be embedded or etcd, and is {text:?}")),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -50,7 +62,9 @@ pub(super) struct RawEtcd {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawListen {
+    #[serde(deserialize_with = "address::with_port")]
     pub(super) grpc: SocketAddr,
+    #[serde(deserialize_with = "address::with_port")]
     pub(super) http: SocketAddr,
     pub(super) advertise: Option<String>,
 }
@@ -73,6 +87,7 @@ pub(super) struct RawLog {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProbes {
+    #[serde(default, deserialize_with = "address::alone")]
     pub(super) source: Option<IpAddr>,
     pub(super) concurrency: u64,
 }

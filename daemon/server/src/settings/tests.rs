@@ -154,7 +154,7 @@ fn wrong_kinds_units_words_and_bounds_are_named() {
         ("[shutdown]\ndeadline = \"2h\"", "`shutdown.deadline` must be 1s to 10m, and is 2h (/"),
         ("store = \"zookeeper\"", "`store`"),
         ("etcd = \"here\"", "`etcd` is a section"),
-        ("[listen]\ngrpc = \"nowhere\"", "`listen.grpc` invalid socket address"),
+        ("[listen]\ngrpc = \"nowhere\"", "`listen.grpc` must be ADDRESS:PORT"),
         ("[log]\nlevel = \"info,=\"", "`log.level = \"info,=\"` is no log filter"),
         ("site = ", "is not TOML"),
         ("member = \"a/b\"", "`member` is \"a/b\", which is no name"),

@@ -54,11 +54,11 @@ pub enum StoreError {
     #[error("lease {0} has expired or was revoked: a new one must be granted")]
     LeaseExpired(LeaseId),
     /// The store knows us and says no, or does not know us.
-    #[error("the store at {at} denied access: {why}; check the certificate, the user and its role")]
+    #[error("the store at {at} denied access: {why}")]
     Denied {
-        /// The endpoint.
+        /// The endpoint or file.
         at: String,
-        /// What it said.
+        /// What it said, and what to look at.
         why: String,
     },
     /// What is stored is not what was written.

@@ -5,6 +5,7 @@ use super::Input;
 use crate::lead::TICK;
 use crate::records::ASKS;
 use crate::store::{KeyValue, Store, WatchEvent, pages};
+use crate::trouble::Trouble;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,10 +17,12 @@ pub(super) async fn follow(
     inputs: mpsc::UnboundedSender<Input>,
     stop: CancellationToken,
 ) {
+    let unread = Trouble::new("the requests cannot be read");
     let follow = async {
         loop {
             match pages::range_all(&*store, ASKS).await {
                 Ok(reply) => {
+                    unread.over();
                     let _ = inputs.send(Input::Asks(reply.kvs));
                     let mut asks = store.watch(ASKS, reply.revision + 1).await;
                     loop {
@@ -40,7 +43,7 @@ pub(super) async fn follow(
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the requests cannot be read");
+                    unread.met(error);
                     tokio::time::sleep(TICK).await;
                 }
             }

@@ -31,6 +31,7 @@ fn what_was_issued_loads_and_says_its_name_and_end() {
     let dir = authority(&["--member", "a1=a"]);
     let tls = Tls::load(&files(dir.path(), "a1")).unwrap();
     assert_eq!(tls.name().as_str(), "a1");
+    assert_eq!(tls.units(), ["a"]);
     let days = (tls.expires() - crate::clock::wall_ms() / 1000) / 86_400;
     assert!((729..=730).contains(&days), "{days}");
     assert!(!format!("{tls:?}").contains("PRIVATE"));

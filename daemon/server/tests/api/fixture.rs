@@ -11,7 +11,7 @@ use standfast::condition::Env;
 use standfast::lead::{self, Me};
 use standfast::look::{self, Looker};
 use standfast::metrics::Metrics;
-use standfast::observer;
+use standfast::observer::{self, Claim};
 use standfast::readiness;
 use standfast::records::LEADER;
 use standfast::secrets::Secrets;
@@ -45,6 +45,7 @@ pub(crate) struct Daemon {
     me: Me,
     bundle: watch::Receiver<Option<Arc<standfast_core::bundle::Bundle>>>,
     confirmed: watch::Sender<Option<Mono>>,
+    claim: watch::Sender<Claim>,
     env: Env,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _cache: tempfile::TempDir,
@@ -111,6 +112,7 @@ impl Daemon {
             me,
             bundle,
             confirmed,
+            claim: watch::Sender::new(Claim::default()),
             env,
             tasks,
             _cache: cache,
@@ -127,8 +129,11 @@ impl Daemon {
             at_once: Arc::new(Semaphore::new(16)),
             confirmed: self.confirmed.clone(),
             reaches: watch::channel(true).0,
+            claim: self.claim.clone(),
         };
-        self.tasks.push(tokio::spawn(observer::run(deps, self.bundle.clone(), self.stop.clone())));
+        // Not told to stop: a process that is killed does not give its lease back.
+        let killed = CancellationToken::new();
+        self.tasks.push(tokio::spawn(observer::run(deps, self.bundle.clone(), killed)));
         let (me, store) = (self.me.clone(), self.store.clone());
         let looker = Looker { me, store, env: self.env.clone(), bundle: self.bundle.clone() };
         self.tasks.push(tokio::spawn(look::follow(looker, self.stop.clone())));
@@ -155,10 +160,23 @@ impl Daemon {
     /// What its readiness is made of.
     pub(crate) fn readiness(&self) -> readiness::Deps {
         readiness::Deps {
+            site: self.me.site.clone(),
             store: self.store.clone(),
             bundle: self.bundle.clone(),
             confirmed: self.confirmed.subscribe(),
+            claim: self.claim.subscribe(),
         }
+    }
+
+    /// Whether it has its name.
+    pub(crate) fn claim(&self) -> watch::Receiver<Claim> {
+        self.claim.subscribe()
+    }
+
+    /// Another process than those of this name before.
+    pub(crate) fn booted(mut self, boot_id: &str) -> Self {
+        self.me.boot_id = boot_id.to_owned();
+        self
     }
 
     pub(crate) async fn channel(&self) -> Channel {

@@ -93,7 +93,8 @@ impl Place {
                     }
                 }
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                    StoreError::Denied { at, why: error.to_string() }
+                    let why = format!("{error}; `data_dir` must be a folder in which this user may write");
+                    StoreError::Denied { at, why }
                 }
                 ErrorKind::InvalidData | ErrorKind::UnexpectedEof => StoreError::Corrupt {
                     at,

@@ -86,7 +86,10 @@ impl Failure {
             });
         }
         match status.code() {
-            Code::PermissionDenied | Code::Unauthenticated => Self::Final(StoreError::Denied { at, why }),
+            Code::PermissionDenied | Code::Unauthenticated => {
+                let why = format!("{why}; check the certificate, the user and its role");
+                Self::Final(StoreError::Denied { at, why })
+            }
             Code::DataLoss => Self::Final(StoreError::Corrupt { at, why }),
             Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => {
                 Self::Final(StoreError::Invalid(format!("{at}: {why}")))

@@ -1,0 +1,106 @@
+//! The daemon with settings that it cannot start with: one error that names the thing, and code 2.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A settings file for member `name` of `site`, which listens where nothing else does.
+fn settings(dir: &Path, name: &str, site: &str, rest: &str) -> String {
+    let dir = dir.display();
+    format!(
+        "member = \"{name}\"\nsite = \"{site}\"\ndata_dir = \"{dir}/data\"\n{rest}\n[listen]\n\
+         grpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n"
+    )
+}
+
+fn program(words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_standfast"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STANDFAST_"))
+    {
+        command.env_remove(name);
+    }
+    command.args(words).output().expect("it starts")
+}
+
+/// What is said when `text` are the settings, all of it on stderr; the exit code is 2.
+fn refused(dir: &Path, text: &str, words: &[&str]) -> String {
+    let file = dir.join("standfast.toml");
+    std::fs::write(&file, text).unwrap();
+    let config = file.display().to_string();
+    let output = program(&[&["serve", "--config", &config], words].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty(), "it never listened");
+    said
+}
+
+#[test]
+fn a_member_starts_only_with_a_certificate_of_its_own_for_its_site() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let pki = dir.join("pki").display().to_string();
+    let made = program(&["pki", "init", "--dir", &pki, "--member", "a1=a", "--member", "b1=b"]);
+    assert!(made.status.success(), "{made:?}");
+    let with = |certificate: &str, name: &str, site: &str| {
+        let tls = format!(
+            "tls.ca = \"{pki}/ca.pem\"\ntls.cert = \"{pki}/{certificate}.pem\"\ntls.key = \"{pki}/{certificate}.key\""
+        );
+        refused(dir, &settings(dir, name, site, &tls), &[])
+    };
+    let said = with("a1", "a1", "b");
+    assert!(said.contains("a member in a (its OU)") && said.contains("`site` is b"), "{said}");
+    let said = with("b1", "a1", "a");
+    assert!(said.contains("the certificate is b1's, and this member is a1"), "{said}");
+    let key = dir.join("pki/a1.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = with("a1", "a1", "a");
+    assert!(said.contains("chmod 600"), "{said}");
+}
+
+#[test]
+fn a_port_that_is_taken_and_a_folder_that_is_closed_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let good = settings(dir, "a1", "a", "");
+    let said = refused(dir, &good, &["--listen-grpc", &address]);
+    assert!(said.contains("listen.grpc") && said.contains(&address), "{said}");
+
+    // A folder in which nobody may write, not even root.
+    let said = refused(dir, &good, &["--data-dir", "/sys"]);
+    assert!(said.contains("/sys") && said.contains("data_dir"), "{said}");
+    assert!(!said.contains("certificate"), "{said}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let good = settings(dir, "a1", "a", "");
+    for (words, key, why) in [
+        (
+            ["--log-level", "blah"],
+            "`log.level`",
+            "\"blah\" is no level: write error, warn, info, debug or trace",
+        ),
+        (["--log-level", "info,h2"], "`log.level`", "\"h2\" is no level"),
+        (["--log-format", "xml"], "`log.format`", "must be text or json, and is \"xml\""),
+        (["--store", "redis"], "`store`", "must be embedded or etcd, and is \"redis\""),
+        (
+            ["--listen-grpc", "127.0.0.1"],
+            "`listen.grpc`",
+            "must be ADDRESS:PORT, as in \"127.0.0.1:7766\", and is \"127.0.0.1\"",
+        ),
+        (["--listen-http", "localhost:7767"], "`listen.http`", "must be ADDRESS:PORT"),
+        (
+            ["--set", "probes.source=lo"],
+            "`probes.source`",
+            "must be an IP address, as in \"10.1.0.2\", and is \"lo\"",
+        ),
+    ] {
+        let said = refused(dir, &good, &words);
+        assert!(said.contains(key) && said.contains(why), "{words:?}: {said}");
+    }
+}
