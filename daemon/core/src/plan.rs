@@ -111,6 +111,30 @@ pub struct Step {
     pub point_of_no_return: bool,
 }
 
+impl Step {
+    /// Longest one attempt may take: its act and its verification.
+    pub(crate) fn once_ms(&self) -> u64 {
+        self.timeout.as_ms().saturating_add(self.verify.as_ref().map_or(0, |verify| verify.within.as_ms()))
+    }
+
+    /// Longest all its attempts may take, with the pauses between them.
+    pub(crate) fn worst_ms(&self) -> u64 {
+        let attempts = self.once_ms().saturating_mul(self.attempts.into());
+        (1..self.attempts).fold(attempts, |sum, after| sum.saturating_add(self.pause_ms(after, PAUSE.1)))
+    }
+
+    /// The pause after the failed attempt `after` (1 is the first): doubled with each, at most a
+    /// minute, times so many thousandths, from [`PAUSE`].
+    pub(crate) fn pause_ms(&self, after: u32, thousandths: u64) -> u64 {
+        let backoff = self.backoff.as_ms();
+        let doubled = backoff.saturating_mul(1 << after.saturating_sub(1).min(16));
+        doubled.min(60_000.max(backoff)).saturating_mul(thousandths) / 1_000
+    }
+}
+
+/// Least and most that jitter makes of a pause, in thousandths.
+pub(crate) const PAUSE: (u64, u64) = (800, 1_200);
+
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
@@ -154,15 +178,10 @@ impl Plan {
         Digest::of([json.as_slice()])
     }
 
-    /// Longest a step may take in one attempt: its act and its verification.
-    pub(crate) fn worst_ms(step: &Step) -> u64 {
-        step.timeout.as_ms().saturating_add(step.verify.as_ref().map_or(0, |verify| verify.within.as_ms()))
-    }
-
-    /// The chain of steps with the greatest sum of timeouts, and that sum: the longest this
-    /// plan takes when nothing has to be attempted twice.
+    /// The chain of steps that may take longest, and how long that is at most, with every attempt
+    /// and the pauses between them, as long as nothing waits for a person.
     pub fn critical_path(&self) -> (Vec<usize>, Span) {
-        let ends = self.ends();
+        let ends = self.ends(Step::worst_ms);
         let mut path = Vec::new();
         let mut last = (0..ends.len()).max_by_key(|&step| (ends[step].0, std::cmp::Reverse(step)));
         let total = last.map_or(Span::default(), |step| ends[step].0);
@@ -174,14 +193,23 @@ impl Plan {
         (path, total)
     }
 
+    /// How long the steps take at most when nothing has to be attempted twice.
+    pub fn once(&self) -> Span {
+        self.ends_at_once().into_iter().map(|(end, _)| end).max().unwrap_or_default()
+    }
+
     /// When each step has ended at the latest, counted from the start of the first, when nothing
     /// has to be attempted twice; and the step that it waited for longest.
-    pub fn ends(&self) -> Vec<(Span, Option<usize>)> {
+    pub fn ends_at_once(&self) -> Vec<(Span, Option<usize>)> {
+        self.ends(Step::once_ms)
+    }
+
+    fn ends(&self, longest_ms: impl Fn(&Step) -> u64) -> Vec<(Span, Option<usize>)> {
         let mut ends: Vec<(Span, Option<usize>)> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let before = step.needs.iter().copied().max_by_key(|&need| (ends[need].0, need));
             let start = before.map_or(0, |need| ends[need].0.as_ms());
-            ends.push((Span::ms(start.saturating_add(Self::worst_ms(step))), before));
+            ends.push((Span::ms(start.saturating_add(longest_ms(step))), before));
         }
         ends
     }

@@ -3,13 +3,13 @@
 //! The first is a bound. The second is a spread: what each step took is drawn from what was
 //! measured of it, a thousand times, and put together along the plan. The draws are counted out
 //! from the plan's digest, so that the same plan and the same history give the same figures.
-//! A step that was never seen to go well counts with all its timeouts.
+//! A step that was never seen to go well counts with the timeouts of one attempt.
 
 use crate::action::Action;
 use crate::ids::StepId;
 use crate::journal::{Body, Event};
 use crate::look::{Found, Kind, Trouble};
-use crate::plan::{Mode, Plan};
+use crate::plan::{Mode, Plan, Step};
 use crate::time::Span;
 use crate::timing::Timing;
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl History {
 pub struct Prediction {
     /// Until the loss is seen, at most; nothing where both sites are there.
     pub detection: Span,
-    /// Everything together at most, when nothing has to be attempted twice.
+    /// Everything together at most, with every attempt and the pauses between them.
     pub bound: Span,
     /// What was promised.
     pub objective: Option<Span>,
@@ -82,8 +82,9 @@ pub fn predict(plan: &Plan, history: &History, timing: &Timing) -> Prediction {
         Mode::Emergency => timing.bounds().in_turn,
         Mode::Planned | Mode::Drill => Span::default(),
     };
-    let longest: Vec<u64> = plan.steps.iter().map(Plan::worst_ms).collect();
-    let bound = detection.as_ms().saturating_add(total(plan, &longest));
+    let longest = |of: fn(&Step) -> u64| -> Vec<u64> { plan.steps.iter().map(of).collect() };
+    let bound = detection.as_ms().saturating_add(total(plan, &longest(Step::worst_ms)));
+    let longest = longest(Step::once_ms);
     let seen: Vec<&[Span]> = plan
         .steps
         .iter()

@@ -94,6 +94,19 @@ fn without_runs_there_is_a_bound_and_no_more() {
 }
 
 #[test]
+fn the_bound_counts_every_attempt_and_the_pauses_between() {
+    let mut plan = plan();
+    let tools = &mut plan.steps[0];
+    (tools.attempts, tools.backoff) = (4, Span::secs(25));
+    // 4 times 60 s, and pauses of 25 s, 50 s, and 60 s instead of 100 s, each with a fifth of jitter.
+    assert_eq!(plan.critical_path(), (vec![0, 2], Span::secs(240 + 162 + 20)));
+    assert_eq!(plan.once(), Span::secs(110), "promote and name");
+    // 36 s until it is seen, and 30 s until the last resolver forgets.
+    let bound = predict(&plan, &History::default(), &Timing::default()).bound;
+    assert_eq!(bound, Span::secs(36 + 422 + 30));
+}
+
+#[test]
 fn what_runs_have_shown_is_put_together_along_the_plan() {
     let timing = Timing::default();
     let mut history = History::default();

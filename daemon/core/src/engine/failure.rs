@@ -5,7 +5,7 @@ use crate::action::{Action, Failure, FailureKind, FenceProof, Inspection};
 use crate::check::Answer;
 use crate::ids::Digest;
 use crate::journal::{Block, BlockKind, Body, Evidence};
-use crate::plan::{OnFailure, Step, Unreachable};
+use crate::plan::{OnFailure, PAUSE, Step, Unreachable};
 use crate::run::{Run, StepState};
 use crate::time::Span;
 
@@ -72,15 +72,10 @@ impl Engine {
     }
 }
 
-/// Doubles with each attempt, at most a minute, within 20 % of jitter drawn from the run's name
-/// so that a replay waits as long.
+/// Its jitter is drawn from the run's name, so that a replay waits as long.
 fn backoff(run: &Run, step: &Step, attempt: u32) -> Span {
-    let base = step
-        .backoff
-        .as_ms()
-        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
-        .min(60_000.max(step.backoff.as_ms()));
     let seed = Digest::of([run.id.as_str().as_bytes(), step.id.as_str().as_bytes(), &attempt.to_be_bytes()]);
-    let draw = u64::from_str_radix(&seed.as_str()[..4], 16).expect("a digest is hex") % 401;
-    Span::ms(base.saturating_mul(800 + draw) / 1_000)
+    let draw = u64::from_str_radix(&seed.as_str()[..4], 16).expect("a digest is hex");
+    let (least, most) = PAUSE;
+    Span::ms(step.pause_ms(attempt, least + draw % (most - least + 1)))
 }

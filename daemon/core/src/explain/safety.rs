@@ -224,7 +224,8 @@ pub(super) static PAGES: &[Page] = &[
         why: "The longest chain of steps until a service is back: the steps that restore it, and all that it\n\
               needs; each with its timeout and the time of its verification (defaults too), after the longest\n\
               time in which a loss is seen, and with the TTL of a record that is changed at its end.\n\
-              Nothing is attempted twice in this sum, and people who are asked take all the time they have.\n\
+              Nothing is attempted twice in this sum (`standfast plan` counts every attempt too), and people\n\
+              who are asked take all the time they have.\n\
               In 2022 a manual said twenty minutes; no run had ever shown it, and it took 127 hours.",
         wrong: Playbook(
             "steps:\n  - id: ask\n    approval.ask: {role: incident-commander, message: Go?}\n\

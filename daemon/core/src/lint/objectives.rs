@@ -112,7 +112,7 @@ struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     fn of(fleet: &Fleet, plan: &'a Plan) -> Self {
-        Self { plan, ends: plan.ends(), seen: fleet.timing.bounds().in_turn }
+        Self { plan, ends: plan.ends_at_once(), seen: fleet.timing.bounds().in_turn }
     }
 
     fn kept(&self, place: usize) -> Span {
@@ -141,8 +141,8 @@ impl<'a> Chain<'a> {
         let resolvers =
             if kept == Span::default() { String::new() } else { format!(", resolvers take {kept}") };
         let message = format!(
-            "by its timeouts {} is back within {total} (the loss is seen within {}, the steps take {}{resolvers}); \
-             its objective is {}",
+            "by its timeouts, with nothing attempted twice, {} is back within {total} (the loss is seen within {}, \
+             the steps take {}{resolvers}); its objective is {}",
             quoted(id.as_str()),
             self.seen,
             self.ends[last].0,

@@ -154,6 +154,7 @@ pub(super) fn plan(plan: &plan::Plan) -> v1::Plan {
         steps: (0..plan.steps.len()).map(|at| step(plan, at)).collect(),
         critical_path: Some(CriticalPath {
             duration: wire::span(duration),
+            once: wire::span(plan.once()),
             steps: path.into_iter().map(|at| plan.steps[at].id.to_string()).collect(),
         }),
         ..v1::Plan::default()

@@ -81,6 +81,11 @@ async fn every_step_is_looked_at_and_nothing_is_begun() {
     let seen = standfast(&[member.address], "plan shop --from a --mode emergency").await;
     assert_eq!(seen.exit(), Exit::Found, "{seen:?}");
     assert!(seen.out.contains("would be refused now: http.get"), "{}", seen.out);
+    let path = bound.critical_path.unwrap();
+    let seconds = |span: Option<pbjson_types::Duration>| span.unwrap().seconds;
+    // The call is attempted three times at most.
+    assert!(seconds(path.duration) > seconds(path.once), "{path:?}");
+    assert!(seen.out.contains("with every attempt ("), "{}", seen.out);
     // Nobody has sent the tool a request.
     let asked = async {
         while let Ok((stream, _)) = tool.accept().await {

@@ -1,8 +1,8 @@
 //! A plan for people.
 
 use standfast_proto::v1::{
-    ConditionOutcome, DataSet, GuardOutcome, OnFailure, Plan, PlanStep, Prediction, Preview, Severity,
-    Trouble, VantagePart,
+    ConditionOutcome, CriticalPath, DataSet, GuardOutcome, OnFailure, Plan, PlanStep, Prediction, Preview,
+    Severity, Trouble, VantagePart,
 };
 
 use super::super::exit::Failure;
@@ -25,8 +25,7 @@ pub(super) fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
     requires(plan, out)?;
     steps(plan, out)?;
     if let Some(path) = &plan.critical_path {
-        let bound = human::wire_duration(path.duration.as_ref());
-        out.line(format!("\nlongest path, at most {bound}: {}", path.steps.join(" -> ")))?;
+        out.line(format!("\n{}: {}", longest(path), path.steps.join(" -> ")))?;
     }
     if let Some(prediction) = &plan.prediction {
         out.line(predicted(prediction))?;
@@ -48,6 +47,16 @@ pub(super) fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
         super::super::bundle::show_finding(finding, out)?;
     }
     refusals(plan, out)
+}
+
+/// `longest path, at most 1h 3m (28m when nothing is attempted twice)`.
+fn longest(path: &CriticalPath) -> String {
+    let time = |span| human::wire_duration(span);
+    let (bound, once) = (time(path.duration.as_ref()), time(path.once.as_ref()));
+    if path.duration == path.once || path.once.is_none() {
+        return format!("longest path, at most {bound}");
+    }
+    format!("longest path, at most {bound} with every attempt ({once} when nothing is attempted twice)")
 }
 
 /// Who looked, who would act, and who did not look.
