@@ -66,7 +66,9 @@ lint: ready
 	cargo fmt --all --check
 	daemon/core/pure.sh
 	@$(PARTS) set -x; cargo clippy --workspace --all-targets -- -D warnings
-	@$(PARTS) set -x; cargo run -q -p standfast -- lint playbooks/shop
+	@$(PARTS) set -x; for folder in shop pangyo-2022/fixed; do cargo run -q -p standfast -- lint playbooks/$$folder || exit; done
+	@$(PARTS) cargo run -q -p standfast -- lint playbooks/pangyo-2022/actual >/dev/null 2>&1; code=$$?; \
+		[ $$code -eq 3 ] || { echo "playbooks/pangyo-2022/actual is there to be refused (3): the exit code is $$code" >&2; exit 1; }
 
 fmt:
 	cargo fmt --all
