@@ -7,6 +7,7 @@ pub mod figure;
 pub mod lint;
 pub mod overhead;
 pub mod playbook;
+pub mod proof;
 pub mod report;
 pub mod simulate;
 pub mod sites;
@@ -16,6 +17,8 @@ pub mod write;
 
 use crate::parts::Result;
 use figure::Figure;
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -24,6 +27,8 @@ pub enum Name {
     Lint,
     /// What a step costs that does nothing.
     Overhead,
+    /// Proving a large business against the loss of each site, and how that grows.
+    Proof,
     /// Simulating many runs of a playbook, and how that grows.
     Simulate,
     /// From the loss of a leader to the next one, and to the next step.
@@ -40,6 +45,7 @@ impl Name {
         match self {
             Name::Lint => "lint of a playbook with 1,000 steps",
             Name::Overhead => "orchestration overhead in a run of 1,000 steps",
+            Name::Proof => "site-loss proof of 10,000 services and 100 playbooks",
             Name::Simulate => "10,000 simulated runs of 100 steps",
             Name::Takeover => "loss of a leader to the next one",
             Name::Verdict => "death of a site to its verdict",
@@ -52,10 +58,18 @@ impl Name {
         match self {
             Name::Lint => lint::measure().await,
             Name::Overhead => overhead::measure().await,
+            Name::Proof => proof::measure().await,
             Name::Simulate => simulate::measure().await,
             Name::Takeover => takeover::measure().await,
             Name::Verdict => verdict::measure().await,
             Name::Write => write::measure().await,
         }
     }
+}
+
+/// Processor time of this thread: what is promised is promised for one core, however many others
+/// want it.
+fn processor() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(spent.tv_sec).unwrap_or(0), u32::try_from(spent.tv_nsec).unwrap_or(0))
 }

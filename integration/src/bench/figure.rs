@@ -13,7 +13,17 @@ pub enum Judged {
     Worst,
 }
 
-/// Samples of one duration, in milliseconds.
+/// In what a figure is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Milliseconds.
+    Ms,
+    /// Mebibytes.
+    Mib,
+}
+
+/// Samples of one duration, or of one amount of memory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// Its name, as in `lint-program`.
@@ -22,45 +32,48 @@ pub struct Figure {
     pub what: String,
     /// What must keep the bound.
     pub judged: Judged,
-    /// The longest that is promised; none for a figure that only explains another.
-    pub bound_ms: Option<f64>,
+    /// Of the bound and the samples.
+    pub unit: Unit,
+    /// The most that is promised; none for a figure that only explains another.
+    pub bound: Option<f64>,
     /// What was measured, in the order of the measurements; at least one.
-    pub samples_ms: Vec<f64>,
+    pub samples: Vec<f64>,
 }
 
 impl Figure {
-    /// A figure with a bound.
+    /// A duration with a bound.
     pub fn new(name: &str, what: &str, judged: Judged, bound: Duration, samples: Vec<Duration>) -> Figure {
         let figure = Figure::explaining(name, what, samples);
-        Figure { judged, bound_ms: Some(ms(bound)), ..figure }
+        Figure { judged, bound: Some(ms(bound)), ..figure }
     }
 
-    /// A figure that nothing was promised about.
+    /// A duration that nothing was promised about.
     pub fn explaining(name: &str, what: &str, samples: Vec<Duration>) -> Figure {
         Figure {
             name: name.into(),
             what: what.into(),
             judged: Judged::Median,
-            bound_ms: None,
-            samples_ms: samples.into_iter().map(ms).collect(),
+            unit: Unit::Ms,
+            bound: None,
+            samples: samples.into_iter().map(ms).collect(),
         }
     }
 
     /// The shortest sample.
     pub fn best(&self) -> f64 {
-        self.samples_ms.iter().copied().fold(f64::INFINITY, f64::min)
+        self.samples.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
     /// The sample in the middle; of an even number, the longer of the two.
     pub fn median(&self) -> f64 {
-        let mut sorted = self.samples_ms.clone();
+        let mut sorted = self.samples.clone();
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied().unwrap_or(f64::INFINITY)
     }
 
     /// The longest sample.
     pub fn worst(&self) -> f64 {
-        self.samples_ms.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+        self.samples.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// What is held against the bound.
@@ -73,7 +86,7 @@ impl Figure {
 
     /// Whether the bound is kept; a figure without samples keeps none.
     pub fn holds(&self) -> bool {
-        !self.samples_ms.is_empty() && self.bound_ms.is_none_or(|bound| self.value() <= bound)
+        !self.samples.is_empty() && self.bound.is_none_or(|bound| self.value() <= bound)
     }
 }
 

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::figure::{Figure, Judged};
+use super::figure::{Figure, Judged, Unit};
 
 /// What was measured, when and on what.
 #[derive(Debug, Serialize)]
@@ -87,24 +87,28 @@ impl Report {
         table.load_preset(presets::NOTHING).force_no_tty();
         table.set_header(["figure", "min", "median", "max", "bound", "", "what"]);
         for figure in &self.figures {
-            let bound = match (figure.bound_ms, figure.judged) {
-                (None, _) => "-".to_string(),
-                (Some(bound), Judged::Median) => format!("{} (median)", span(bound)),
-                (Some(bound), Judged::Worst) => format!("{} (max)", span(bound)),
+            let shown = |value: f64| match figure.unit {
+                Unit::Ms => span(value),
+                Unit::Mib => format!("{value:.0} MiB"),
             };
-            let verdict = match (figure.bound_ms, figure.holds()) {
+            let bound = match (figure.bound, figure.judged) {
+                (None, _) => "-".to_string(),
+                (Some(bound), Judged::Median) => format!("{} (median)", shown(bound)),
+                (Some(bound), Judged::Worst) => format!("{} (max)", shown(bound)),
+            };
+            let verdict = match (figure.bound, figure.holds()) {
                 (None, _) => "",
                 (Some(_), true) => "ok",
                 (Some(_), false) => "MISSED",
             };
             table.add_row([
                 figure.name.clone(),
-                span(figure.best()),
-                span(figure.median()),
-                span(figure.worst()),
+                shown(figure.best()),
+                shown(figure.median()),
+                shown(figure.worst()),
                 bound,
                 verdict.to_string(),
-                format!("{} (n={})", figure.what, figure.samples_ms.len()),
+                format!("{} (n={})", figure.what, figure.samples.len()),
             ]);
         }
         for column in 1..4 {
@@ -160,6 +164,14 @@ mod tests {
         let bad = report(2_345, Vec::new());
         assert!(!bad.holds());
         assert!(bad.text().contains("2.35 s  2.00 s (max)  MISSED"), "{}", bad.text());
+    }
+
+    #[test]
+    fn memory_is_shown_in_its_own_unit() {
+        let mut report = report(12, Vec::new());
+        (report.figures[0].unit, report.figures[0].samples) = (Unit::Mib, vec![321.4]);
+        report.figures[0].bound = Some(500.0);
+        assert!(report.text().contains("321 MiB  500 MiB (max)  ok"), "{}", report.text());
     }
 
     #[test]

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use standfast_core::bundle::Bundle;
 use standfast_core::plan::{Mode, Request};
 use standfast_core::time::Span;
 use standfast_sim::simulate::{Case, Options, Tally};
 
 use super::figure::{Figure, Judged};
-use super::playbook;
+use super::{playbook, processor};
 use crate::parts::{Error, Result};
 
 /// For all runs of all steps, on one core.
@@ -36,7 +35,7 @@ pub async fn measure() -> Result<Vec<Figure>> {
     let mut figures = growth("simulate", &[(RUNS / 100, STEPS), (RUNS / 10, STEPS), (RUNS, STEPS)])?;
     let whole = figures.last_mut().expect("three sizes were measured");
     // What was promised counts beside the growth.
-    whole.bound_ms = whole.bound_ms.map(|bound| bound.min(BOUND.as_secs_f64() * 1e3));
+    whole.bound = whole.bound.map(|bound| bound.min(BOUND.as_secs_f64() * 1e3));
     figures.extend(growth(
         "simulate-steps",
         &[(RUNS / 10, STEPS / 10), (RUNS / 10, STEPS), (RUNS / 10, STEPS * 10)],
@@ -85,13 +84,6 @@ fn sample(size: &Size) -> Result<Vec<Duration>> {
             }
         })
         .collect()
-}
-
-/// Processor time of this thread: what is promised is promised for one core, however many others
-/// want it.
-fn processor() -> Duration {
-    let spent = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(spent.tv_sec).unwrap_or(0), u32::try_from(spent.tv_nsec).unwrap_or(0))
 }
 
 fn case(steps: usize) -> Result<Case> {
