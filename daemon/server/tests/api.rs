@@ -27,6 +27,7 @@ mod api {
     mod reports;
     mod runs;
     mod seen;
+    mod stale;
     mod taken_up;
     mod watching;
     mod wishes;
