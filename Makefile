@@ -1,10 +1,14 @@
 # Standfast: what to type. Every target sets up what it needs; see integration/parts.sh.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab fuzz bench lint fmt clean ready
+.PHONY: help demo test lab sim soak fuzz bench lint fmt clean ready
 SHELL := /bin/bash
 
 # The store of the demo: `embedded` (one daemon) or `etcd` (three members, three daemons).
 STORE ?= embedded
+
+# Of `make sim`: how many seeds, and the first of them.
+SEEDS ?= 2000
+FIRST ?= 1
 
 # For each target of `make fuzz`, in seconds. SEED=n throws the same files again.
 TIME ?= 60
@@ -17,6 +21,8 @@ help:
 	@echo "make demo STORE=etcd   the same with three etcd members and three daemons"
 	@echo "make test              every test that needs only loopback, real parts included"
 	@echo "make lab               sites in network namespaces, cut off from each other; no root needed"
+	@echo "make sim               whole clusters in virtual time, everything failing (SEEDS=n FIRST=n)"
+	@echo "make soak              the same for a million seeds or one hour"
 	@echo "make fuzz              changed files thrown at parser and proof, 60 s each (TIME=s SEED=n)"
 	@echo "make bench             the figures of docs/benchmarks.md, each with its bound"
 	@echo "make lint              formatting, clippy, the purity of the core, the playbooks"
@@ -48,6 +54,15 @@ lab: ready
 	@$(PARTS) cargo build -p standfast -p standfast-integration --bins
 	@$(PARTS) cargo test -p standfast-integration --test lab \
 		--config 'target."cfg(unix)".runner = ["integration/lab.sh"]' -- --test-threads=1
+
+# Needs no parts: the core and the simulator are pure.
+sim:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)" >&2; exit 2; }
+	@cargo run -q --profile sim -p standfast-sim --bin cluster -- --seeds $(SEEDS) --first $(FIRST)
+
+soak:
+	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)" >&2; exit 2; }
+	@cargo run -q --profile sim -p standfast-sim --bin cluster -- --seeds 1000000 --first $(FIRST) --seconds 3600
 
 # Needs no parts: only the core is read. What breaks something is kept in integration/fuzz/corpus.
 fuzz:

@@ -28,6 +28,7 @@ mod sweep;
 mod tally;
 
 pub use check::Breach;
+pub(crate) use check::Checker;
 pub use expect::Basis;
 pub use fault::{Faults, Loss};
 pub use history::{History, Unusable};

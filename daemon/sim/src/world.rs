@@ -105,6 +105,8 @@ pub struct World {
     calls: Vec<u32>,
     /// By target: the highest epoch that it was given.
     epochs: Vec<Epoch>,
+    /// By database: the how manieth promotion made it a primary; 0 for those of the beginning.
+    promoted: Vec<u32>,
     wrong: Option<Wrong>,
 }
 
@@ -121,6 +123,7 @@ impl World {
             names: vec![None; targets.name_count()],
             calls: vec![0; targets.call_count()],
             epochs: vec![Epoch(0); targets.count()],
+            promoted: vec![0; targets.databases().count()],
             wrong: None,
         }
     }
@@ -138,6 +141,26 @@ impl World {
     /// The first thing that must never be, and was.
     pub fn wrong(&self) -> Option<&Wrong> {
         self.wrong.as_ref()
+    }
+
+    /// The same, and forgets it.
+    pub fn take_wrong(&mut self) -> Option<Wrong> {
+        self.wrong.take()
+    }
+
+    /// Notes if a cluster has two writers.
+    pub fn look(&mut self, targets: &Targets) {
+        (0..self.primaries.len()).for_each(|database| self.look_for_two_writers(targets, database));
+    }
+
+    /// Makes what was a primary in a site a standby of the one that was promoted after it.
+    pub fn rebuild(&mut self, targets: &Targets, site: usize) {
+        for database in 0..self.primaries.len() {
+            let later = |(other, _)| self.primaries[other] && self.promoted[other] > self.promoted[database];
+            if targets.site_of(database) == site && targets.rivals(database).any(later) {
+                self.primaries[database] = false;
+            }
+        }
     }
 
     /// Whether something in this place answers; what stands nowhere in the fleet does.
@@ -220,7 +243,9 @@ impl World {
                 if rival && !self.primaries[*database] {
                     return Came::Refused;
                 }
-                self.primaries[*database] = true;
+                if !std::mem::replace(&mut self.primaries[*database], true) {
+                    self.promoted[*database] = self.promoted.iter().max().map_or(1, |last| last + 1);
+                }
                 self.look_for_two_writers(targets, *database);
             }
             Deed::Rotate { server, ready } => self.servers[*server].ready = *ready,

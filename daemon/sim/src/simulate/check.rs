@@ -137,7 +137,7 @@ struct Watched {
 
 /// Watches one run.
 #[derive(Debug)]
-pub(super) struct Checker {
+pub(crate) struct Checker {
     plan: Arc<Plan>,
     steps: Vec<Watched>,
     epoch: Epoch,
@@ -148,36 +148,36 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(plan: Arc<Plan>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let steps = vec![Watched::default(); plan.steps.len()];
         Self { plan, steps, epoch: Epoch(0), cleared: None, end: None, breach: None }
     }
 
     /// The first thing that was wrong counts.
-    pub(super) fn note(&mut self, breach: Breach) {
+    pub(crate) fn note(&mut self, breach: Breach) {
         self.breach.get_or_insert(breach);
     }
 
-    pub(super) fn breach(&self) -> Option<&Breach> {
+    pub(crate) fn breach(&self) -> Option<&Breach> {
         self.breach.as_ref()
     }
 
-    pub(super) fn end(&self) -> Option<(End, Duration)> {
+    pub(crate) fn end(&self) -> Option<(End, Duration)> {
         self.end
     }
 
-    pub(super) fn cleared(&self) -> Option<Duration> {
+    pub(crate) fn cleared(&self) -> Option<Duration> {
         self.cleared
     }
 
     /// When a step ended well.
-    pub(super) fn ended_well(&self, step: usize) -> Option<Duration> {
+    pub(crate) fn ended_well(&self, step: usize) -> Option<Duration> {
         let watched = &self.steps[step];
         watched.ended.filter(|_| watched.phase == Phase::Well)
     }
 
     /// When a step ended in a way that lets others go on.
-    pub(super) fn released(&self, step: usize) -> Option<Duration> {
+    pub(crate) fn released(&self, step: usize) -> Option<Duration> {
         self.steps[step].ended.filter(|_| self.lets_go(step))
     }
 
@@ -190,7 +190,7 @@ impl Checker {
     }
 
     /// An entry is durable; `step` is the place of the step that it is about.
-    pub(super) fn durable(&mut self, event: &Event, step: Option<usize>, now: Duration) {
+    pub(crate) fn durable(&mut self, event: &Event, step: Option<usize>, now: Duration) {
         if event.epoch < self.epoch {
             self.note(Breach::EpochBack { epoch: event.epoch, after: self.epoch });
         }
@@ -244,7 +244,7 @@ impl Checker {
     }
 
     /// An attempt begins to act.
-    pub(super) fn acts(&mut self, step: usize, attempt: u32, epoch: Epoch) {
+    pub(crate) fn acts(&mut self, step: usize, attempt: u32, epoch: Epoch) {
         let spec = &self.plan.steps[step];
         let (id, repeatable) = (spec.id.clone(), spec.action.idempotent());
         if epoch < self.epoch {
@@ -262,13 +262,13 @@ impl Checker {
     }
 
     /// An act may have changed something.
-    pub(super) fn touched(&mut self, step: usize) {
+    pub(crate) fn touched(&mut self, step: usize) {
         self.steps[step].touched = true;
     }
 
     /// The last look: the world at the end of the run. `data` says where each data set has to
     /// take writes after a success.
-    pub(super) fn finish(&mut self, targets: &Targets, world: &World, data: &[(ResourceId, SiteId)]) {
+    pub(crate) fn finish(&mut self, targets: &Targets, world: &World, data: &[(ResourceId, SiteId)]) {
         if let Some(wrong) = world.wrong() {
             self.note(wrong.clone().into());
         }

@@ -1,0 +1,320 @@
+//! What goes wrong, by seed: a list of faults, each with its begin and its end.
+//!
+//! The list is drawn before anything happens, so that a shorter one can be tried: what is left when
+//! no fault can be taken away is the shrunk trace.
+
+use super::net::{OUTSIDE, SITES};
+use super::{Cluster, Happening};
+use crate::dice::Dice;
+use std::fmt;
+use std::time::Duration;
+
+/// What can go wrong; numbers are sites or members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A site is cut off from everything outside it.
+    Cut(usize),
+    /// Two sites are cut off from each other.
+    Pair(usize, usize),
+    /// What is sent from one site to the other is lost.
+    OneWay(usize, usize),
+    /// The way between two sites is slow.
+    Slow(usize, usize),
+    /// A site is cut off and mended, again and again.
+    Flap(usize),
+    /// A site has no power.
+    Power(usize),
+    /// The web of a site fails, and everything else there works.
+    Web(usize),
+    /// A member has no network.
+    Nic(usize),
+    /// A member does not reach the store, and reaches everything else.
+    NoStore(usize),
+    /// A member is killed, and started again.
+    Kill(usize),
+    /// A member is stopped, and continued.
+    Stop(usize),
+    /// A member's wall clock jumps.
+    Jump(usize),
+    /// An endpoint of the store is down.
+    Down(usize),
+    /// An endpoint of the store is stopped.
+    Hang(usize),
+    /// The store's disks are slow.
+    Disk,
+    /// The store has no room left.
+    Full,
+    /// The store's answers get lost.
+    Lossy,
+    /// The store answers reads as things stood when this began.
+    Past,
+    /// The store's watches tell late.
+    Mute,
+    /// The store takes the leader's lease back, wrongly.
+    Revoke,
+    /// Replicas are further behind than is allowed.
+    Behind,
+    /// Acts fail, and answers to them are lost.
+    Targets,
+}
+
+impl Fault {
+    /// The kinds, by name.
+    pub const KINDS: [&'static str; 22] = [
+        "cut", "pair", "one-way", "slow", "flap", "power", "web", "nic", "no-store", "kill", "stop", "jump",
+        "down", "hang", "disk", "full", "lossy", "past", "mute", "revoke", "behind", "targets",
+    ];
+
+    /// Its place among the kinds.
+    pub fn kind(self) -> usize {
+        match self {
+            Self::Cut(_) => 0,
+            Self::Pair(..) => 1,
+            Self::OneWay(..) => 2,
+            Self::Slow(..) => 3,
+            Self::Flap(_) => 4,
+            Self::Power(_) => 5,
+            Self::Web(_) => 6,
+            Self::Nic(_) => 7,
+            Self::NoStore(_) => 8,
+            Self::Kill(_) => 9,
+            Self::Stop(_) => 10,
+            Self::Jump(_) => 11,
+            Self::Down(_) => 12,
+            Self::Hang(_) => 13,
+            Self::Disk => 14,
+            Self::Full => 15,
+            Self::Lossy => 16,
+            Self::Past => 17,
+            Self::Mute => 18,
+            Self::Revoke => 19,
+            Self::Behind => 20,
+            Self::Targets => 21,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let site = |place: usize| ["a", "b", "w", "outside"][place.min(OUTSIDE)];
+        let kind = Self::KINDS[self.kind()];
+        match *self {
+            Self::Cut(at)
+            | Self::Flap(at)
+            | Self::Power(at)
+            | Self::Web(at)
+            | Self::Down(at)
+            | Self::Hang(at) => {
+                write!(f, "{kind} {}", site(at))
+            }
+            Self::Pair(from, to) | Self::OneWay(from, to) | Self::Slow(from, to) => {
+                write!(f, "{kind} {} {}", site(from), site(to))
+            }
+            Self::Nic(member)
+            | Self::NoStore(member)
+            | Self::Kill(member)
+            | Self::Stop(member)
+            | Self::Jump(member) => {
+                write!(f, "{kind} m{member}")
+            }
+            _ => f.write_str(kind),
+        }
+    }
+}
+
+/// A fault and its time, since the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What.
+    pub fault: Fault,
+    /// When it begins.
+    pub at: Duration,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, until) = (self.at.as_secs_f64(), (self.at + self.lasts).as_secs_f64());
+        write!(f, "{at:7.2} s to {until:7.2} s  {}", self.fault)
+    }
+}
+
+/// The faults of a seed: one or two that may lose a site, and whatever else.
+pub(super) fn draw(dice: &mut Dice, members: usize, safety: Duration) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    let secs = Duration::from_secs;
+    for _ in 0..1 + dice.below(2) {
+        let site = dice.below(2) as usize;
+        let fault = match dice.below(4) {
+            0 | 1 => Fault::Cut(site),
+            2 => Fault::Power(site),
+            _ => Fault::Flap(site),
+        };
+        let at = dice.between(secs(15), safety * 2 / 3);
+        planned.push(Planned { fault, at, lasts: dice.between(secs(20), secs(110)) });
+    }
+    for _ in 0..dice.below(8) {
+        let fault = any(dice, members);
+        let at = dice.between(secs(5), safety);
+        let most = if dice.below(3) == 0 { secs(90) } else { secs(12) };
+        planned.push(Planned { fault, at, lasts: dice.between(Duration::from_millis(200), most) });
+    }
+    planned.sort_by_key(|planned| planned.at);
+    planned
+}
+
+fn any(dice: &mut Dice, members: usize) -> Fault {
+    let site = dice.below(SITES as u64) as usize;
+    let other = (site + 1 + dice.below(SITES as u64 - 1) as usize) % SITES;
+    let member = dice.below(members as u64) as usize;
+    match dice.below(Fault::KINDS.len() as u64) {
+        0 => Fault::Cut(site),
+        1 => Fault::Pair(site, other),
+        2 => Fault::OneWay(site, other),
+        3 => Fault::Slow(site, other),
+        4 => Fault::Flap(site),
+        5 => Fault::Power(site),
+        6 => Fault::Web(site),
+        7 => Fault::Nic(member),
+        8 => Fault::NoStore(member),
+        9 => Fault::Kill(member),
+        10 => Fault::Stop(member),
+        11 => Fault::Jump(member),
+        12 => Fault::Down(site),
+        13 => Fault::Hang(site),
+        14 => Fault::Disk,
+        15 => Fault::Full,
+        16 => Fault::Lossy,
+        17 => Fault::Past,
+        18 => Fault::Mute,
+        19 => Fault::Revoke,
+        20 => Fault::Behind,
+        _ => Fault::Targets,
+    }
+}
+
+impl Cluster<'_> {
+    /// A fault begins or ends.
+    pub(super) fn fault(&mut self, place: usize, begins: bool) {
+        let fault = self.faults[place].fault;
+        if begins == self.broken[place] {
+            return;
+        }
+        self.broken[place] = begins;
+        let word = if begins { "begins" } else { "ends" };
+        self.tell(|_| format!("{fault} {word}"));
+        self.note_reach();
+        if begins {
+            self.judge.faulty(fault.kind());
+        } else {
+            self.judge.mended(fault.kind());
+        }
+        let count =
+            |counter: &mut u8| *counter = if begins { *counter + 1 } else { counter.saturating_sub(1) };
+        match fault {
+            Fault::Cut(site) => self.isolate(site, begins),
+            Fault::Flap(site) => {
+                if self.flapping[place] != begins {
+                    self.isolate(site, begins);
+                    self.flapping[place] = begins;
+                }
+                self.flap_later(place);
+            }
+            Fault::Pair(from, to) => {
+                self.net.cut(from, to, begins);
+                self.net.cut(to, from, begins);
+            }
+            Fault::OneWay(from, to) => self.net.cut(from, to, begins),
+            Fault::Slow(from, to) => self.net.slow(from, to, begins),
+            Fault::Power(site) => self.power(site, begins),
+            Fault::Web(site) => count(&mut self.webs[site]),
+            Fault::Nic(member) => count(&mut self.members[member].cut.nic),
+            Fault::NoStore(member) => count(&mut self.members[member].cut.store),
+            Fault::Kill(member) => self.process(member, begins),
+            Fault::Stop(member) => {
+                count(&mut self.members[member].stopped);
+                if self.members[member].stopped == 0 {
+                    self.resume(member);
+                }
+            }
+            Fault::Jump(member) => {
+                self.members[member].skew_ms += if begins { 7_200_000 } else { -10_800_000 };
+            }
+            Fault::Down(site) => count(&mut self.service.down[site]),
+            Fault::Hang(site) => count(&mut self.service.stopped[site]),
+            Fault::Disk => count(&mut self.service.slow),
+            Fault::Full => count(&mut self.service.full),
+            Fault::Lossy => count(&mut self.service.lossy),
+            Fault::Past => self.service.past = begins.then(|| Box::new(self.store.clone())),
+            Fault::Mute => count(&mut self.service.mute),
+            Fault::Revoke => {
+                if begins && let Some(lease) = self.store.lease_of(&super::store::Key::Leader) {
+                    self.judge.wronged(self.clock.elapsed());
+                    self.revoke(lease);
+                }
+            }
+            Fault::Behind => count(&mut self.behind),
+            Fault::Targets => count(&mut self.failing),
+        }
+        self.rewired();
+        self.note_reach();
+    }
+
+    fn isolate(&mut self, site: usize, cut: bool) {
+        for other in (0..=OUTSIDE).filter(|other| *other != site) {
+            self.net.cut(site, other, cut);
+            self.net.cut(other, site, cut);
+        }
+    }
+
+    /// A flapping site is mended or cut off, and will be again.
+    pub(super) fn flap(&mut self, place: usize) {
+        let (Fault::Flap(site), true) = (self.faults[place].fault, self.broken[place]) else { return };
+        self.flapping[place] ^= true;
+        self.isolate(site, self.flapping[place]);
+        self.rewired();
+        self.note_reach();
+        self.flap_later(place);
+    }
+
+    fn flap_later(&mut self, place: usize) {
+        let after = self.dice.between(Duration::from_secs(1), Duration::from_secs(12));
+        self.clock.after(after, Happening::Flap(place));
+    }
+
+    fn process(&mut self, member: usize, ends: bool) {
+        let place = &mut self.members[member];
+        if ends {
+            place.down += 1;
+            if place.down == 1 {
+                self.kill(member);
+            }
+        } else {
+            place.down = place.down.saturating_sub(1);
+            if place.down == 0 {
+                self.start(member);
+            }
+        }
+    }
+
+    fn power(&mut self, site: usize, off: bool) {
+        if self.net.power(site, off) {
+            for member in 0..self.members.len() {
+                if self.members[member].site == site {
+                    self.process(member, off);
+                }
+            }
+            self.stands(site);
+        }
+    }
+
+    /// Everything is mended, and nothing breaks any more.
+    pub(super) fn heal(&mut self) {
+        self.tell(|_| "everything is mended".into());
+        self.healed = true;
+        for place in 0..self.faults.len() {
+            self.fault(place, false);
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! What must hold at every step, judged by what becomes durable and by what is done.
+//!
+//! The judge reads the store's transactions as they are committed, the world, and what members
+//! begin. It asks no member: it would believe the same mistake.
+
+use super::coverage::{self, Coverage};
+use super::fault::Fault;
+use super::net::SITES;
+use super::store::{Key, Op, Store, Txn, Value};
+use crate::simulate::Checker;
+use crate::world::{Deed, Targets, World, Wrong};
+use standfast_core::action::Action;
+use standfast_core::controller::{Ask, Refused};
+use standfast_core::ids::{Epoch, RunId, SiteId};
+use standfast_core::journal::{Body, End, Event, Trigger};
+use standfast_core::run::{Run, State, StepState};
+use standfast_core::timing::Timing;
+use standfast_core::verdict::{Finding, Verdict};
+use standfast_core::vote::Vote;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+/// After the store has wrongly taken a lease back, so long two members may believe to lead.
+const WRONGED: Duration = Duration::from_secs(12);
+/// A loss that is older than this is no reason for a failover.
+const OLD: Duration = Duration::from_secs(120);
+
+/// An invariant that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which, in a few words.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+    /// When.
+    pub at: Duration,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}, at {:.3} s", self.invariant, self.what, self.at.as_secs_f64())
+    }
+}
+
+/// A run, folded from what is durable.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) run: Run,
+    checker: Checker,
+    pub(super) ended: Option<Duration>,
+}
+
+/// Watches everything.
+#[derive(Debug)]
+pub(super) struct Judge {
+    timing: Timing,
+    pub(super) runs: BTreeMap<RunId, Tracked>,
+    /// Entries that became durable with the last transaction.
+    pub(super) news: Vec<(RunId, Event)>,
+    asks: BTreeMap<u64, Ask>,
+    /// What was acknowledged: a run, and how much of its journal.
+    acknowledged: BTreeMap<RunId, u64>,
+    leaders: BTreeMap<Epoch, usize>,
+    epoch: Epoch,
+    /// Until when a site is held down.
+    holds: BTreeMap<SiteId, Duration>,
+    unreached: [[Option<Duration>; SITES]; SITES],
+    wronged: Option<Duration>,
+    active: [u8; Fault::KINDS.len()],
+    coverage: Coverage,
+    broken: Option<Broken>,
+}
+
+impl Judge {
+    pub(super) fn new(timing: Timing) -> Self {
+        Self {
+            timing,
+            runs: BTreeMap::new(),
+            news: Vec::new(),
+            asks: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            epoch: Epoch(0),
+            holds: BTreeMap::new(),
+            unreached: [[None; SITES]; SITES],
+            wronged: None,
+            active: [0; Fault::KINDS.len()],
+            coverage: Coverage { seeds: 1, ..Coverage::default() },
+            broken: None,
+        }
+    }
+
+    pub(super) fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
+    }
+
+    pub(super) fn into_parts(self) -> (Option<Broken>, Coverage) {
+        (self.broken, self.coverage)
+    }
+
+    /// The first thing that was wrong counts.
+    fn note(&mut self, invariant: &'static str, what: impl Into<String>, at: Duration) {
+        self.broken.get_or_insert_with(|| Broken { invariant, what: what.into(), at });
+    }
+
+    /// All live runs have ended, all requests are answered.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.asks.is_empty() && self.runs.values().all(|tracked| tracked.ended.is_some())
+    }
+
+    /// When the last run ended that held a site; none while one does.
+    pub(super) fn free_since(&self, site: &SiteId) -> Option<Duration> {
+        let of = |tracked: &&Tracked| {
+            let request = &tracked.run.plan.request;
+            request.from == *site || request.to == *site
+        };
+        self.runs
+            .values()
+            .filter(of)
+            .try_fold(Duration::ZERO, |latest, tracked| Some(latest.max(tracked.ended?)))
+    }
+
+    pub(super) fn faulty(&mut self, kind: usize) {
+        self.active[kind] += 1;
+        let states: BTreeSet<usize> = self.runs.values().filter_map(|t| coverage::state(&t.run)).collect();
+        states.into_iter().for_each(|state| self.coverage.met[kind][state] = 1);
+    }
+
+    pub(super) fn mended(&mut self, kind: usize) {
+        self.active[kind] -= 1;
+    }
+
+    pub(super) fn unreached(&mut self, from: usize, to: usize, now: Duration) {
+        self.unreached[from][to] = Some(now);
+    }
+
+    pub(super) fn wronged(&mut self, now: Duration) {
+        self.wronged = Some(now);
+    }
+
+    pub(super) fn refused(&mut self, _: &Refused) {
+        self.coverage.refused += 1;
+    }
+
+    pub(super) fn unreadable(&mut self, run: &RunId) {
+        self.note("what is written can be read back", format!("run {run} cannot be folded"), Duration::ZERO);
+    }
+
+    pub(super) fn not_live(&mut self, now: Duration) {
+        let live = self.runs.iter().filter(|(_, tracked)| tracked.ended.is_none());
+        let live: Vec<String> = live
+            .map(|(id, tracked)| {
+                format!("run {id} is {} and waits for {:?}", tracked.run.state(), tracked.run.waits_for())
+            })
+            .collect();
+        let what = format!(
+            "long after everything was mended: {}; {} requests wait",
+            live.join("; "),
+            self.asks.len()
+        );
+        self.note("what was begun comes to its end once everything is mended", what, now);
+    }
+
+    /// A member leads.
+    pub(super) fn leads(&mut self, member: usize, epoch: Epoch, now: Duration) {
+        self.coverage.terms += 1;
+        if let Some(other) = self.leaders.insert(epoch, member) {
+            self.note("one leader for each epoch", format!("m{other} and m{member} under {epoch}"), now);
+        }
+    }
+
+    /// An act, or a stage of it, begins under `epoch`.
+    pub(super) fn acts_on(&mut self, run: &RunId, epoch: Epoch, member: usize, now: Duration) {
+        if epoch >= self.epoch {
+            return;
+        }
+        if self.wronged.is_some_and(|at| now < at + WRONGED) {
+            self.coverage.residual += 1;
+            return;
+        }
+        let what = format!("m{member} acts for {run} under epoch {epoch}, and {} has begun", self.epoch);
+        self.note("nobody acts under an epoch that is over", what, now);
+    }
+
+    /// A step begins to act.
+    pub(super) fn acts(
+        &mut self,
+        run: &RunId,
+        step: usize,
+        attempt: u32,
+        epoch: Epoch,
+        member: usize,
+        now: Duration,
+    ) {
+        self.acts_on(run, epoch, member, now);
+        let current = epoch >= self.epoch;
+        let Some(tracked) = self.runs.get_mut(run).filter(|_| current) else { return };
+        tracked.checker.acts(step, attempt, epoch);
+        self.look(run, now);
+    }
+
+    /// An act was done.
+    pub(super) fn done(&mut self, run: &RunId, step: usize, deed: &Deed, now: Duration) {
+        let Some(tracked) = self.runs.get_mut(run) else { return };
+        tracked.checker.touched(step);
+        if !matches!(deed, Deed::Promote { .. }) {
+            return;
+        }
+        let steps = tracked.run.steps.iter().zip(&tracked.run.plan.steps);
+        let unproven = steps
+            .filter(|(_, spec)| matches!(spec.action, Action::FenceProve { .. }))
+            .any(|(record, _)| !matches!(record.state, StepState::Succeeded | StepState::AlreadyDone));
+        if unproven || !tracked.run.cleared || !tracked.run.crossed {
+            self.note("no promotion without its guards", format!("run {run} promotes"), now);
+        }
+    }
+
+    fn look(&mut self, run: &RunId, now: Duration) {
+        let breach = self.runs[run].checker.breach().map(|breach| (breach.invariant(), breach.to_string()));
+        if let Some((invariant, what)) = breach {
+            self.note(invariant, format!("run {run}: {what}"), now);
+        }
+    }
+
+    /// The world has changed.
+    pub(super) fn world(&mut self, targets: &Targets, world: &mut World, now: Duration) {
+        world.look(targets);
+        match world.take_wrong() {
+            Some(wrong @ Wrong::TwoWriters { .. }) => {
+                self.note("never two writers of one cluster", wrong.to_string(), now);
+            }
+            // Only targets that cannot refuse come here: what came late is counted.
+            Some(Wrong::EpochBack { .. }) => self.coverage.residual += 1,
+            None => {}
+        }
+    }
+
+    /// A transaction is committed.
+    pub(super) fn committed(&mut self, store: &Store, txn: &Txn, now: Duration) {
+        for op in &txn.then {
+            match op {
+                Op::Put(Key::Epoch, Value::Epoch(epoch)) => self.begins(Epoch(*epoch), now),
+                Op::Put(Key::Entry(run, _), Value::Entry(event)) => self.entry(store, run, event, now),
+                Op::Put(Key::Ask(request), Value::Ask(asked)) => {
+                    self.asks.insert(*request, asked.ask.clone());
+                }
+                Op::Put(Key::Answer(request), Value::Answer(answer)) => {
+                    let ask = self.asks.remove(request);
+                    if let (Ok(_), Some(Ask::Acknowledge { site, .. })) = (&**answer, &ask) {
+                        self.holds.remove(site);
+                    }
+                    if let Ok(Some(subject)) = &**answer {
+                        let most = self.acknowledged.entry(subject.run.clone()).or_default();
+                        *most = (*most).max(subject.sequence);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for request in txn.then.iter().filter_map(|op| match op {
+            Op::Delete(Key::Ask(request)) => Some(*request),
+            _ => None,
+        }) {
+            if self.asks.contains_key(&request) {
+                self.note("nothing acknowledged is lost", format!("request {request} is gone"), now);
+            }
+        }
+        self.kept(store, txn, now);
+    }
+
+    /// Whatever was acknowledged is in the store.
+    fn kept(&mut self, store: &Store, txn: &Txn, now: Duration) {
+        let answers = txn.then.iter().any(|op| matches!(op.key(), Key::Answer(_) | Key::Head(_)));
+        let lost = self.acknowledged.iter().find(|(run, sequence)| {
+            let head = store.get(&Key::Head((*run).clone()));
+            !head.is_some_and(|kv| matches!(&kv.value, Value::Head(head) if head.sequence >= **sequence))
+        });
+        if let Some((run, sequence)) = lost.filter(|_| answers) {
+            let what = format!("entry {sequence} of run {run} was acknowledged and is not there");
+            self.note("nothing acknowledged is lost", what, now);
+        }
+    }
+
+    fn begins(&mut self, epoch: Epoch, now: Duration) {
+        if epoch <= self.epoch {
+            self.note("epochs never go back", format!("{epoch} after {}", self.epoch), now);
+        }
+        self.epoch = epoch;
+    }
+
+    fn entry(&mut self, store: &Store, id: &RunId, event: &Event, now: Duration) {
+        self.news.push((id.clone(), event.clone()));
+        let plan = match store.get(&Key::Head(id.clone())).map(|kv| &kv.value) {
+            Some(Value::Head(head)) => head.plan.clone(),
+            _ => return self.note("what is written can be read back", format!("run {id} has no head"), now),
+        };
+        if let Body::Created { trigger, .. } = &event.body {
+            self.created(trigger, &plan.request.from, now);
+            match Run::new(id.clone(), plan.clone(), event) {
+                Ok(run) if !self.runs.contains_key(id) => {
+                    let tracked = Tracked { run, checker: Checker::new(plan), ended: None };
+                    self.runs.insert(id.clone(), tracked);
+                    self.alone(id, now);
+                }
+                Ok(_) => self.note("a journal never forks", format!("run {id} is created again"), now),
+                Err(illegal) => self.note("what is written can be read back", illegal.to_string(), now),
+            }
+            return self.meet(id);
+        }
+        let Some(tracked) = self.runs.get_mut(id) else {
+            return self.note("a journal never forks", format!("run {id} was never created"), now);
+        };
+        if let Err(illegal) = tracked.run.apply(event) {
+            return self.note("a journal never forks", format!("run {id}: {illegal}"), now);
+        }
+        let step = event.step().and_then(|step| tracked.run.step_index(step));
+        tracked.checker.durable(event, step, now);
+        if let Body::Ended { end, .. } = &event.body {
+            tracked.ended = Some(now);
+            let request = tracked.run.plan.request.clone();
+            self.coverage.ended(*end);
+            // What was proposed in vain leaves nothing behind.
+            if *end != End::Cancelled {
+                let until = now + self.timing.hold_down.0 * 99 / 100;
+                self.holds.extend([request.from, request.to].map(|site| (site, until)));
+            }
+        }
+        self.look(id, now);
+        self.meet(id);
+    }
+
+    /// No other live run has one of the sites.
+    fn alone(&mut self, id: &RunId, now: Duration) {
+        let sites = |run: &Run| [run.plan.request.from.clone(), run.plan.request.to.clone()];
+        let mine = sites(&self.runs[id].run);
+        let rival = self.runs.iter().find(|(other, tracked)| {
+            *other != id
+                && tracked.ended.is_none()
+                && sites(&tracked.run).iter().any(|site| mine.contains(site))
+        });
+        if let Some((rival, _)) = rival {
+            self.note("one run for each site", format!("{id} while {rival} lives"), now);
+        }
+    }
+
+    /// A run meets the faults of this moment.
+    fn meet(&mut self, id: &RunId) {
+        let Some(state) = self.runs.get(id).and_then(|tracked| coverage::state(&tracked.run)) else { return };
+        let active = self.active.iter().enumerate().filter(|(_, count)| **count > 0);
+        active.for_each(|(kind, _)| self.coverage.met[kind][state] = 1);
+    }
+
+    fn created(&mut self, trigger: &Trigger, from: &SiteId, now: Duration) {
+        self.coverage.runs += 1;
+        self.coverage.with_runs = 1;
+        let Trigger::Automatic { evidence } = trigger else { return };
+        self.coverage.automatic += 1;
+        if let Err(why) = self.judged(evidence) {
+            self.note("no failover without its evidence", format!("{from}: {why}"), now);
+        }
+        if self.holds.get(from).is_some_and(|until| now < *until) {
+            self.note("one run for each hold-down", format!("{from} is held down"), now);
+        }
+        let lost = |voter: usize, site: usize| self.unreached[voter][site].is_some_and(|at| now < at + OLD);
+        let place = |site: &SiteId| ["a", "b", "w"].iter().position(|name| *name == site.as_str());
+        let truly = evidence.votes.iter().filter(|vote| vote.vote == Vote::Down).filter(|vote| {
+            matches!((place(&vote.voter), place(from)), (Some(voter), Some(site)) if lost(voter, site))
+        });
+        if truly.count() < 2 {
+            self.note("no failover where nothing was lost", format!("{from} was not lost"), now);
+        }
+    }
+
+    /// Whether the evidence says what it has to.
+    fn judged(&self, evidence: &Finding) -> Result<(), String> {
+        let down: Vec<_> = evidence.votes.iter().filter(|vote| vote.vote == Vote::Down).collect();
+        let counts = |vote: &&&standfast_core::verdict::SiteVote| {
+            let mut words = vote.words.iter().filter(|word| word.discounted.is_none()).peekable();
+            words.peek().is_some() && words.all(|word| word.vote == Vote::Down)
+        };
+        match () {
+            () if evidence.verdict != Verdict::Lost => Err(format!("the verdict is {}", evidence.verdict)),
+            () if !evidence.inside.is_empty() => Err("somebody inside is alive".into()),
+            () if evidence.confirmed < self.timing.confirm => Err("it is not confirmed".into()),
+            () if down.iter().filter(counts).count() < 2 => Err("too few say so".into()),
+            () => Ok(()),
+        }
+    }
+
+    /// The last look.
+    pub(super) fn finish(&mut self, store: &Store, now: Duration) {
+        let state =
+            |tracked: &Tracked| matches!(tracked.run.state(), State::Ended(_)) == tracked.ended.is_some();
+        let lost = self.runs.iter().find(|(id, tracked)| {
+            let last = Key::Entry((*id).clone(), tracked.run.sequence);
+            store.get(&last).is_none() || !state(tracked)
+        });
+        if let Some((id, _)) = lost {
+            self.note("nothing acknowledged is lost", format!("the end of run {id} is gone"), now);
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! One term: feeds the controller and performs its effects, as the daemon does.
+
+use super::lead::guard;
+use super::member::Wake;
+use super::service::Trouble;
+use super::store::{Answered, Asked, Compare, Done, Head, Key, Op, Reply, Request, Txn, Value};
+use super::{Cluster, Then};
+use standfast_core::controller::{Controller, Creation, Effect, Ending, Input as Ctl, Subject};
+use standfast_core::engine;
+use standfast_core::ids::{MemberId, RunId, SiteId};
+use standfast_core::journal::Event;
+use standfast_core::leadership::{Revision, Term};
+use standfast_core::run::Run;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the controller is given the time.
+pub(super) const TICK: Duration = Duration::from_millis(500);
+/// Pause before what did not go through is sent again.
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
+
+/// What a term tells the leadership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    GuardLost,
+    StepDown,
+}
+
+/// A guarded write, sent until it is settled or the term ends.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) nonce: String,
+    pub(super) txn: Arc<Txn>,
+    pub(super) what: Writing,
+}
+
+/// What is written.
+#[derive(Clone, Debug)]
+pub(super) enum Writing {
+    /// Nothing: whether the guard holds.
+    Begin,
+    Create(RunId),
+    Append(RunId, u64),
+    Put,
+    Answer,
+    /// That a site is fenced, for a step of a run.
+    Fence(Box<super::fence::Proving>),
+}
+
+/// The leader of one term.
+#[derive(Debug)]
+pub(super) struct Leading {
+    pub(super) term: Term,
+    pub(super) controller: Controller,
+    /// The revisions of the heads of live runs.
+    heads: BTreeMap<RunId, Revision>,
+    asked: BTreeSet<u64>,
+    answering: u32,
+    handing_over: bool,
+}
+
+impl Leading {
+    pub(super) fn new(member: MemberId, site: SiteId, term: Term) -> Self {
+        Self {
+            controller: Controller::new(member, site, term.epoch),
+            term,
+            heads: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            answering: 0,
+            handing_over: false,
+        }
+    }
+}
+
+/// A request's number, as the controller knows it.
+fn number(request: &str) -> u64 {
+    request.parse().expect("requests are numbered here")
+}
+
+impl Cluster<'_> {
+    /// The term of a member, if it is still that one.
+    fn term(&mut self, member: usize, nonce: &str) -> Option<&mut Leading> {
+        self.members[member].leading.as_mut().filter(|leading| leading.term.nonce == nonce)
+    }
+
+    /// Tells the controller something, and performs what it asks for.
+    pub(super) fn control(&mut self, member: usize, input: Ctl) {
+        let now = self.now(member);
+        let Some(leading) = &mut self.members[member].leading else { return };
+        let effects = leading.controller.on(input, now);
+        for effect in effects {
+            self.term_effect(member, effect);
+        }
+    }
+
+    pub(super) fn term_tick(&mut self, member: usize, epoch: u64) {
+        if self.members[member].leading.as_ref().is_none_or(|leading| leading.term.epoch.0 != epoch) {
+            return;
+        }
+        self.control(member, Ctl::Tick);
+        self.wake_after(member, TICK, Wake::TermTick(epoch));
+    }
+
+    pub(super) fn say(&mut self, member: usize, word: Word) {
+        self.wake_after(member, Duration::ZERO, Wake::Word(word));
+    }
+
+    fn term_effect(&mut self, member: usize, effect: Effect) {
+        match effect {
+            Effect::Create(creation) => self.create(member, *creation),
+            Effect::Append { run, events, answers, ending } => {
+                self.append(member, run, events, &answers, ending);
+            }
+            Effect::Run(run, effect) => self.run_effect(member, run, effect),
+            Effect::Require { request, plan } => self.require(member, request, &plan),
+            Effect::Answer { request, answer } => {
+                if let Some(leading) = &mut self.members[member].leading {
+                    leading.answering += 1;
+                }
+                let ops = answer_ops(&request, answer);
+                self.write(member, ops, Vec::new(), Vec::new(), Writing::Answer);
+            }
+            Effect::Refused(refused) => {
+                self.judge.refused(&refused);
+                let put = Op::Put(Key::Refused(refused.site), Value::Mark);
+                self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
+            }
+            Effect::Holds(holds) => {
+                let put = Op::Put(Key::Holds, Value::Holds(Arc::new(holds)));
+                self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
+            }
+            Effect::HandOver => match &mut self.members[member].leading {
+                Some(leading) if leading.answering > 0 => leading.handing_over = true,
+                _ => self.say(member, Word::StepDown),
+            },
+        }
+    }
+
+    /// Sends a guarded write.
+    pub(super) fn write(
+        &mut self,
+        member: usize,
+        then: Vec<Op>,
+        when: Vec<Compare>,
+        look: Vec<Key>,
+        what: Writing,
+    ) {
+        let Some(leading) = &self.members[member].leading else { return };
+        let mut txn = guard(&leading.term);
+        txn.when.extend(when);
+        txn.then = then;
+        txn.look.push(Key::Leader);
+        txn.look.extend(look);
+        let nonce = leading.term.nonce.clone();
+        self.send(member, Write { nonce, txn: Arc::new(txn), what });
+    }
+
+    pub(super) fn send(&mut self, member: usize, write: Write) {
+        if self.term(member, &write.nonce).is_some() {
+            let request = Request::Txn(write.txn.clone());
+            self.call(member, None, request, Then::Written(Box::new(write)));
+        }
+    }
+
+    pub(super) fn written(&mut self, member: usize, write: Write, come: Result<Reply, Trouble>) {
+        let Some(leading) = self.term(member, &write.nonce) else { return };
+        let ours = |done: &Done| {
+            let leader = done.seen.first().and_then(Option::as_ref);
+            leader.is_some_and(|kv| {
+                let nonce =
+                    matches!(&kv.value, Value::Leader { nonce, .. } if **nonce == *leading.term.nonce);
+                nonce && kv.created == leading.term.key_revision
+            })
+        };
+        match come {
+            Ok(Reply::Done(done)) if done.held => self.settled(member, write.what, done.revision),
+            Ok(Reply::Done(done)) if ours(&done) => self.compared(member, write, done),
+            Ok(_) => self.say(member, Word::GuardLost),
+            Err(Trouble::Ambiguous | Trouble::Unavailable) => {
+                self.wake_after(member, AGAIN, Wake::Again(Box::new(write)));
+            }
+            Err(Trouble::NoSpace | Trouble::NoLease) => self.say(member, Word::StepDown),
+        }
+    }
+
+    /// A guarded write is made.
+    fn settled(&mut self, member: usize, what: Writing, revision: Revision) {
+        let Some(leading) = &mut self.members[member].leading else { return };
+        match what {
+            Writing::Begin => self.read_locks(member),
+            Writing::Create(run) => {
+                leading.heads.insert(run, revision);
+                self.control(member, Ctl::Created);
+            }
+            Writing::Append(run, _) => {
+                leading.heads.insert(run.clone(), revision);
+                self.control(member, Ctl::Run(run, engine::Input::Appended));
+            }
+            Writing::Put => {}
+            Writing::Answer => {
+                leading.answering -= 1;
+                if leading.handing_over && leading.answering == 0 {
+                    self.say(member, Word::StepDown);
+                }
+            }
+            Writing::Fence(proving) => self.fence_written(member, *proving, true),
+        }
+    }
+
+    /// The guard holds, another condition does not: our own unclear write, or what it says.
+    fn compared(&mut self, member: usize, write: Write, done: Done) {
+        let head = done.seen.get(1).and_then(Option::as_ref);
+        let own = |sequence: u64| {
+            let kv = head?;
+            let Value::Head(head) = &kv.value else { return None };
+            (*head.nonce == *write.nonce && head.sequence == sequence).then_some(kv.modified)
+        };
+        match write.what {
+            Writing::Create(run) => match own(1) {
+                Some(revision) => self.settled(member, Writing::Create(run), revision),
+                None => {
+                    let holder = done.seen.iter().skip(2).flatten().find_map(|kv| match &kv.value {
+                        Value::Lock(run) => Some(run.clone()),
+                        _ => None,
+                    });
+                    self.control(member, Ctl::NotCreated { holder });
+                }
+            },
+            Writing::Append(run, sequence) => match own(sequence) {
+                Some(revision) => self.settled(member, Writing::Append(run, sequence), revision),
+                None => self.say(member, Word::GuardLost),
+            },
+            Writing::Fence(proving) => self.fence_written(member, *proving, false),
+            Writing::Begin | Writing::Put | Writing::Answer => self.say(member, Word::GuardLost),
+        }
+    }
+
+    fn create(&mut self, member: usize, creation: Creation) {
+        let Some(leading) = &self.members[member].leading else { return };
+        let Creation { run, plan, created, locks, request } = creation;
+        let head = Head { plan, nonce: leading.term.nonce.as_str().into(), sequence: 1 };
+        let key = Key::Head(run.clone());
+        let mut when = vec![Compare::Absent(key.clone())];
+        let mut then = vec![
+            Op::Put(key.clone(), Value::Head(head)),
+            Op::Put(Key::Entry(run.clone(), 1), Value::Entry(Arc::new(created))),
+        ];
+        let mut look = vec![key];
+        for lock in locks {
+            when.push(Compare::Absent(Key::Lock(lock.clone())));
+            then.push(Op::Put(Key::Lock(lock.clone()), Value::Lock(run.clone())));
+            look.push(Key::Lock(lock));
+        }
+        if let Some(request) = request {
+            let subject = Subject { run: run.clone(), sequence: 1, existed: false };
+            then.extend(answer_ops(&request, Ok(Some(subject))));
+        }
+        self.write(member, then, when, look, Writing::Create(run));
+    }
+
+    fn append(
+        &mut self,
+        member: usize,
+        run: RunId,
+        events: Vec<Event>,
+        answers: &[String],
+        ending: Option<Ending>,
+    ) {
+        let Some(leading) = &mut self.members[member].leading else { return };
+        let (Some(revision), Some(live)) = (leading.heads.remove(&run), leading.controller.run(&run)) else {
+            return self.say(member, Word::GuardLost);
+        };
+        let sequence = events.last().map_or(0, |event| event.sequence);
+        let head = Head { plan: live.plan.clone(), nonce: leading.term.nonce.as_str().into(), sequence };
+        let key = Key::Head(run.clone());
+        let mut then = vec![Op::Put(key.clone(), Value::Head(head))];
+        for event in events {
+            then.push(Op::Put(Key::Entry(run.clone(), event.sequence), Value::Entry(Arc::new(event))));
+        }
+        for request in answers {
+            let subject = Subject { run: run.clone(), sequence, existed: false };
+            then.extend(answer_ops(request, Ok(Some(subject))));
+        }
+        if let Some(Ending { locks, holds }) = ending {
+            then.extend(locks.into_iter().map(|lock| Op::Delete(Key::Lock(lock))));
+            then.push(Op::Put(Key::Holds, Value::Holds(Arc::new(holds))));
+        }
+        let when = vec![Compare::Modified(key.clone(), revision)];
+        self.write(member, then, when, vec![key], Writing::Append(run, sequence));
+    }
+
+    /// Reads what earlier terms left. First the guard, as the daemon does.
+    pub(super) fn load(&mut self, member: usize) {
+        self.write(member, Vec::new(), Vec::new(), Vec::new(), Writing::Begin);
+    }
+
+    fn read_locks(&mut self, member: usize) {
+        let Some(leading) = &self.members[member].leading else { return };
+        let then = Then::Locks(leading.term.nonce.clone());
+        let locks = Key::Lock(String::new())..=Key::Holds;
+        self.call(member, None, Request::Read(vec![locks]), then);
+    }
+
+    pub(super) fn locks_read(&mut self, member: usize, nonce: &str, come: Result<Reply, Trouble>) {
+        if self.term(member, nonce).is_none() {
+            return;
+        }
+        let Ok(Reply::Found(found)) = come else {
+            return self.read_locks(member);
+        };
+        let mut left = BTreeSet::new();
+        let mut holds = BTreeMap::new();
+        for (_, kv) in found {
+            match kv.value {
+                Value::Lock(run) => {
+                    left.insert(run);
+                }
+                Value::Holds(stored) => holds = (*stored).clone(),
+                _ => {}
+            }
+        }
+        self.load_next(
+            member,
+            Loading { nonce: nonce.into(), left: left.into_iter().collect(), runs: Vec::new(), holds },
+        );
+    }
+
+    fn load_next(&mut self, member: usize, loading: Loading) {
+        match loading.left.last() {
+            Some(run) => {
+                let read = Request::Read(vec![
+                    Key::Head(run.clone())..=Key::Head(run.clone()),
+                    Key::Entry(run.clone(), 0)..=Key::Entry(run.clone(), u64::MAX),
+                ]);
+                self.call(member, None, read, Then::RunRead(Box::new(loading)));
+            }
+            None => {
+                let nonce = loading.nonce;
+                self.control(member, Ctl::Loaded { runs: loading.runs, holds: loading.holds });
+                if let Some(leading) = self.term(member, &nonce) {
+                    let epoch = leading.term.epoch.0;
+                    self.read_asks(member, epoch);
+                }
+            }
+        }
+    }
+
+    pub(super) fn run_read(&mut self, member: usize, mut loading: Loading, come: Result<Reply, Trouble>) {
+        let Some(leading) = self.term(member, &loading.nonce) else { return };
+        if let Ok(Reply::Found(found)) = come
+            && let Some(run) = loading.left.pop()
+        {
+            match folded(&run, &found) {
+                Some((folded, revision)) => {
+                    leading.heads.insert(run, revision);
+                    loading.runs.push(folded);
+                }
+                None => self.judge.unreadable(&run),
+            }
+        }
+        self.load_next(member, loading);
+    }
+
+    pub(super) fn read_asks(&mut self, member: usize, epoch: u64) {
+        let leads = |leading: &Leading| leading.term.epoch.0 == epoch;
+        if self.members[member].leading.as_ref().is_some_and(leads) {
+            let asks = Request::Read(vec![Key::Ask(0)..=Key::Ask(u64::MAX)]);
+            self.call(member, None, asks, Then::AsksRead(epoch));
+        }
+    }
+
+    pub(super) fn asks_read(&mut self, member: usize, epoch: u64, come: Result<Reply, Trouble>) {
+        let Ok(Reply::Found(found)) = come else {
+            return self.wake_after(member, Duration::from_millis(100), Wake::Asks(epoch));
+        };
+        for (key, kv) in found {
+            if let (Key::Ask(request), Value::Ask(asked)) = (key, kv.value) {
+                self.asked(member, epoch, request, &asked);
+            }
+        }
+        // The watch goes on from the revision of that list, however old it was.
+        let since: Vec<(u64, Arc<Asked>)> = self.store.asks().collect();
+        for (request, asked) in since {
+            self.watched(member, epoch, request, asked);
+        }
+    }
+
+    /// A request reaches the term, by list or by watch; maybe twice.
+    pub(super) fn asked(&mut self, member: usize, epoch: u64, request: u64, asked: &Asked) {
+        let Some(leading) = &mut self.members[member].leading else { return };
+        if leading.term.epoch.0 == epoch && leading.asked.insert(request) {
+            let Asked { by, ask } = asked.clone();
+            self.control(member, Ctl::Asked { request: request.to_string(), by, ask });
+        }
+    }
+
+    /// A watch tells of a request: late when watches are mute. One that has ended is followed by a
+    /// list, which is late as well.
+    fn watched(&mut self, member: usize, epoch: u64, request: u64, asked: Arc<Asked>) {
+        let most = if self.service.mute > 0 { Duration::from_secs(6) } else { Duration::from_millis(30) };
+        let late = self.dice.between(Duration::from_millis(2), most);
+        self.wake_after(member, late, Wake::Watched(epoch, request, asked));
+    }
+
+    /// Something was asked: whoever leads hears of it.
+    pub(super) fn hint(&mut self, request: u64, asked: &Arc<Asked>) {
+        for member in 0..self.members.len() {
+            if let Some(leading) = &self.members[member].leading {
+                self.watched(member, leading.term.epoch.0, request, asked.clone());
+            }
+        }
+    }
+}
+
+/// What a new leader has read so far.
+#[derive(Clone, Debug)]
+pub(super) struct Loading {
+    nonce: String,
+    left: Vec<RunId>,
+    runs: Vec<Run>,
+    holds: BTreeMap<SiteId, standfast_core::time::Span>,
+}
+
+fn folded(run: &RunId, found: &[(Key, super::store::Kv)]) -> Option<(Run, Revision)> {
+    let (head, revision) = found.iter().find_map(|(_, kv)| match &kv.value {
+        Value::Head(head) => Some((head, kv.modified)),
+        _ => None,
+    })?;
+    let journal = found.iter().filter_map(|(_, kv)| match &kv.value {
+        Value::Entry(event) => Some(&**event),
+        _ => None,
+    });
+    Some((Run::fold(run.clone(), head.plan.clone(), journal).ok()?, revision))
+}
+
+fn answer_ops(request: &str, answer: Answered) -> Vec<Op> {
+    let request = number(request);
+    vec![Op::Put(Key::Answer(request), Value::Answer(Arc::new(answer))), Op::Delete(Key::Ask(request))]
+}
