@@ -211,7 +211,7 @@ impl Cluster<'_> {
                 member,
                 match word {
                     Word::GuardLost => Input::GuardLost,
-                    Word::StepDown => Input::StepDown,
+                    Word::StepDown(why) => Input::StepDown(why),
                 },
             ),
             Wake::Again(write) => self.send(member, *write),

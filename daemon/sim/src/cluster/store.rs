@@ -29,6 +29,7 @@ pub(super) enum Key {
     Entry(RunId, u64),
     Lock(String),
     Holds,
+    Readiness,
     Ask(u64),
     Answer(u64),
     Refused(SiteId),

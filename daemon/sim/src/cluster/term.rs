@@ -24,7 +24,7 @@ pub(super) const AGAIN: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
     GuardLost,
-    StepDown,
+    StepDown(&'static str),
 }
 
 /// A guarded write, sent until it is settled or the term ends.
@@ -57,7 +57,7 @@ pub(super) struct Leading {
     heads: BTreeMap<RunId, Revision>,
     asked: BTreeSet<u64>,
     answering: u32,
-    handing_over: bool,
+    handing_over: Option<&'static str>,
 }
 
 impl Leading {
@@ -68,7 +68,7 @@ impl Leading {
             heads: BTreeMap::new(),
             asked: BTreeSet::new(),
             answering: 0,
-            handing_over: false,
+            handing_over: None,
         }
     }
 }
@@ -130,9 +130,13 @@ impl Cluster<'_> {
                 let put = Op::Put(Key::Holds, Value::Holds(Arc::new(holds)));
                 self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
             }
-            Effect::HandOver => match &mut self.members[member].leading {
-                Some(leading) if leading.answering > 0 => leading.handing_over = true,
-                _ => self.say(member, Word::StepDown),
+            Effect::Readiness(_) => {
+                let put = Op::Put(Key::Readiness, Value::Mark);
+                self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
+            }
+            Effect::HandOver { why } => match &mut self.members[member].leading {
+                Some(leading) if leading.answering > 0 => leading.handing_over = Some(why),
+                _ => self.say(member, Word::StepDown(why)),
             },
         }
     }
@@ -180,7 +184,9 @@ impl Cluster<'_> {
             Err(Trouble::Ambiguous | Trouble::Unavailable) => {
                 self.wake_after(member, AGAIN, Wake::Again(Box::new(write)));
             }
-            Err(Trouble::NoSpace | Trouble::NoLease) => self.say(member, Word::StepDown),
+            Err(Trouble::NoSpace | Trouble::NoLease) => {
+                self.say(member, Word::StepDown("a write cannot be made"));
+            }
         }
     }
 
@@ -200,8 +206,8 @@ impl Cluster<'_> {
             Writing::Put => {}
             Writing::Answer => {
                 leading.answering -= 1;
-                if leading.handing_over && leading.answering == 0 {
-                    self.say(member, Word::StepDown);
+                if let Some(why) = leading.handing_over.filter(|_| leading.answering == 0) {
+                    self.say(member, Word::StepDown(why));
                 }
             }
             Writing::Fence(proving) => self.fence_written(member, *proving, true),
