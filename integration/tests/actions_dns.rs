@@ -24,6 +24,7 @@ async fn start(scratch: &Scratch) -> Result<Bind, Box<dyn std::error::Error>> {
     let zone = Zone {
         name: "shop.test".into(),
         record: "www".into(),
+        more: Vec::new(),
         address: Ipv4Addr::new(10, 1, 0, 5),
         ttl: Duration::from_secs(5),
     };

@@ -13,7 +13,7 @@ use standfast_core::action::{Action, Balancer, FailureKind};
 use standfast_core::check::Check;
 use standfast_core::time::Span;
 use standfast_integration::given::{Given, fails, finds};
-use standfast_integration::parts::haproxy::{BACKEND, Haproxy, Server};
+use standfast_integration::parts::haproxy::{BACKEND, Front, Haproxy, Server};
 use standfast_integration::parts::part::{Part, Spec};
 use standfast_integration::parts::ports;
 use standfast_integration::parts::scratch::Scratch;
@@ -41,7 +41,8 @@ async fn start(scratch: &Scratch) -> Result<Haproxy, Box<dyn std::error::Error>>
         Server { name: "web-b".into(), address: web("web-b").await?, weight: 100 },
     ];
     let site = scratch.site("b")?;
-    let mut haproxy = Haproxy::start(&site, ports::free(ip(5))?, ports::free(ip(5))?, &servers).await?;
+    let front = Front::web(ports::free(ip(5))?, &servers);
+    let mut haproxy = Haproxy::start(&site, ports::free(ip(5))?, &[front]).await?;
     haproxy.until_status("web-a", "UP").await?;
     haproxy.until_status("web-b", "UP").await?;
     Ok(haproxy)

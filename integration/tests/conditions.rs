@@ -156,6 +156,7 @@ async fn dns_answers_is_what_the_authoritative_server_says() -> Outcome {
     let zone = Zone {
         name: "shop.test".into(),
         record: "www".into(),
+        more: Vec::new(),
         address: Ipv4Addr::new(10, 1, 0, 5),
         ttl: Duration::from_secs(1),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use standfast_integration::parts::bind::{Bind, Zone};
 use standfast_integration::parts::etcd::{Etcd, Place, Tls};
-use standfast_integration::parts::haproxy::{Haproxy, Server};
+use standfast_integration::parts::haproxy::{Front, Haproxy, Server};
 use standfast_integration::parts::part::Spec;
 use standfast_integration::parts::postgres::Postgres;
 use standfast_integration::parts::scratch::Scratch;
@@ -77,7 +77,7 @@ async fn haproxy_answers_on_both_runtime_sockets_and_sees_its_servers() -> Outco
     ];
     let web = tokio::spawn(async move { axum::serve(listener, living).await });
     let (front, runtime) = (ports::free(ip(1, 5))?, ports::free(ip(1, 5))?);
-    let mut haproxy = Haproxy::start(&scratch.site("a")?, front, runtime, &servers).await?;
+    let mut haproxy = Haproxy::start(&scratch.site("a")?, runtime, &[Front::web(front, &servers)]).await?;
     haproxy.until_status("web-a", "UP").await?;
     haproxy.until_status("web-b", "DOWN").await?;
     assert_eq!(haproxy.weight("web-b").await?, 0);
@@ -96,6 +96,7 @@ async fn bind_takes_a_signed_update_of_its_record_and_nothing_else() -> Outcome 
     let zone = Zone {
         name: "example.net".into(),
         record: "shop".into(),
+        more: Vec::new(),
         address: Ipv4Addr::new(127, 77, 1, 5),
         ttl: Duration::from_secs(1),
     };

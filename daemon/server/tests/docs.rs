@@ -41,7 +41,7 @@ fn the_settings_reference_is_up_to_date() {
 /// Every page for people: those of the root, and those of `docs`.
 fn pages() -> Vec<String> {
     let mut found = Vec::new();
-    for folder in ["", "docs", "docs/reference"] {
+    for folder in ["", "docs", "docs/reference", "playbooks/pangyo-2022"] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if name.ends_with(".md") {

@@ -11,7 +11,7 @@ use crate::lab::bundle::Bundle;
 use crate::lab::cluster::{Cluster, Common, Kind};
 use crate::lab::member::number;
 use crate::parts::deploy::Deploy;
-use crate::parts::haproxy::{Haproxy, Server};
+use crate::parts::haproxy::{Front, Haproxy, Server};
 use crate::parts::process::power_off;
 use crate::parts::scratch::Scratch;
 use crate::parts::site::Addresses;
@@ -174,9 +174,10 @@ fn verdicts(text: &str) -> String {
 async fn part(site: &str, folder: &Path, at: Addresses) -> Result<(Deploy, Haproxy)> {
     let web = Web { site: site.into(), listen: at.web, database: at.postgres };
     let server = Server { name: format!("web-{site}"), address: at.web, weight: 100 };
+    let fronts = [Front::web(at.front, &[server])];
     tokio::try_join!(
         Deploy::start(folder, at.deploy, &web, "not used"),
-        Haproxy::start(folder, at.front, at.runtime, std::slice::from_ref(&server)),
+        Haproxy::start(folder, at.runtime, &fronts),
     )
 }
 

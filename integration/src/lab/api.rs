@@ -117,6 +117,18 @@ impl Api {
         self.call(request, send).await
     }
 
+    /// Says no to a run that is proposed.
+    pub async fn reject(&mut self, id: &str, reason: &str) -> Result<Run> {
+        let request = RejectRunRequest {
+            id: id.into(),
+            request_id: request_id(),
+            reason: reason.into(),
+            ..RejectRunRequest::default()
+        };
+        let send = async |channel, request| RunsClient::new(channel).reject_run(request).await;
+        self.call(request, send).await.map_err(said)
+    }
+
     /// Asks the leader to hand over, and waits for another epoch.
     pub async fn step_down(&mut self, leader: &Leader, reason: &str) -> Result<Leader> {
         let request = StepDownRequest {

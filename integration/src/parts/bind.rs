@@ -24,9 +24,11 @@ const ANSWER: Duration = Duration::from_millis(500);
 pub struct Zone {
     /// Its name, such as `example.net`.
     pub name: String,
-    /// The label of its one record that may be changed, such as `shop`.
+    /// The label of the record that may be changed, such as `shop`.
     pub record: String,
-    /// The first address of the record.
+    /// Labels of further ones.
+    pub more: Vec<String>,
+    /// The first address of each.
     pub address: Ipv4Addr,
     /// How long answers may be kept.
     pub ttl: Duration,
@@ -40,7 +42,7 @@ pub struct Bind {
     pub address: SocketAddr,
     /// The zone it serves.
     pub zone: Zone,
-    /// The name of the key that may update the record (HMAC-SHA256).
+    /// The name of the key that may update the records (HMAC-SHA256).
     pub key_name: String,
     /// The key's secret, in base64.
     pub key: String,
@@ -82,7 +84,7 @@ impl Bind {
         Ok(Bind { address, zone, key_name, key, key_file, part })
     }
 
-    /// What it answers for the record now.
+    /// What it answers for the first record now.
     pub async fn addresses(&self) -> Result<Vec<Ipv4Addr>> {
         let answer = resolve(self.address, &self.zone.full_name()).await;
         Ok(answer.map_err(|e| Error::answer("BIND", e))?.addresses)
@@ -95,29 +97,39 @@ impl Bind {
 }
 
 impl Zone {
-    /// The record's name with the zone's, such as `shop.example.net`.
+    /// The first record's name with the zone's, such as `shop.example.net`.
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.record, self.name)
     }
 
     fn text(&self) -> String {
-        let Zone { record, address, ttl, .. } = self;
+        let Zone { address, ttl, .. } = self;
         let ttl = ttl.as_secs();
-        format!(
+        let mut text = format!(
             "$TTL {ttl}\n\
              @ SOA ns hostmaster 1 60 60 600 {ttl}\n\
              @ NS ns\n\
-             ns A 127.0.0.1\n\
-             {record} A {address}\n"
-        )
+             ns A 127.0.0.1\n"
+        );
+        for record in self.records() {
+            let _ = writeln!(text, "{record} A {address}");
+        }
+        text
+    }
+
+    fn records(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.record).chain(&self.more)
     }
 }
 
-/// The key may change the addresses of the one record, and texts at it and below it.
+/// The key may change the addresses of the records, and texts at them and below them.
 fn configuration(folder: &Path, address: SocketAddr, zone: &Zone, key: &str) -> String {
     let (folder, ip, port) = (folder.display(), address.ip(), address.port());
     let name = &zone.name;
-    let (full, network) = (zone.full_name(), ground::network());
+    let network = ground::network();
+    let grants =
+        zone.records().map(|record| format!("\n        grant {key} subdomain {record}.{name}. A TXT;"));
+    let grants: String = grants.collect();
     let mut text = format!(
         "include \"{folder}/key\";
 controls {{ }};
@@ -143,8 +155,7 @@ options {{
 zone \"{name}\" {{
     type primary;
     file \"zone\";
-    update-policy {{
-        grant {key} subdomain {full}. A TXT;
+    update-policy {{{grants}
     }};
 }};
 "

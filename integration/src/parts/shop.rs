@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::bind::{Bind, Zone};
 use super::client::{Client, Settings};
-use super::haproxy::Server;
+use super::haproxy::{Front, Server};
 use super::postgres::Postgres;
 use super::scratch::Scratch;
 use super::site::{Addresses, Site};
@@ -41,7 +41,7 @@ impl Shop {
         let IpAddr::V4(address) = at_a.front.ip() else {
             return Err(Error::answer("shop", "sites have IPv4 addresses"));
         };
-        let zone = Zone { name: ZONE.0.into(), record: ZONE.1.into(), address, ttl };
+        let zone = Zone { name: ZONE.0.into(), record: ZONE.1.into(), more: Vec::new(), address, ttl };
         let name_server = match ground::is_routed() {
             true => SocketAddr::new(ground::ip(3, 53), 53),
             false => ports::free(Ipv4Addr::LOCALHOST.into())?,
@@ -59,9 +59,10 @@ impl Shop {
             Server { name: "web-a".into(), address: at_a.web, weight: 100 },
             Server { name: "web-b".into(), address: at_b.web, weight: 0 },
         ];
+        let [front_a, front_b] = [at_a, at_b].map(|at| [Front::web(at.front, &servers)]);
         let (mut a, mut b) = tokio::try_join!(
-            Site::around("a", folder_a, at_a, primary, &servers),
-            Site::around("b", folder_b, at_b, standby, &servers),
+            Site::around("a", folder_a, at_a, primary, &front_a),
+            Site::around("b", folder_b, at_b, standby, &front_b),
         )?;
         a.deploy.start_shop().await?;
         a.haproxy.until_status("web-a", "UP").await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::deploy::Deploy;
 use super::ground::ip;
-use super::haproxy::{Haproxy, Server};
+use super::haproxy::{Front, Haproxy};
 use super::postgres::Postgres;
 use super::process::{power_off, recorded};
 use super::web::Web;
@@ -76,11 +76,11 @@ impl Site {
         folder: PathBuf,
         addresses: Addresses,
         postgres: Postgres,
-        servers: &[Server],
+        fronts: &[Front],
     ) -> Result<Site> {
         let web = Web { site: name.into(), listen: addresses.web, database: addresses.postgres };
         let (haproxy, deploy) = tokio::try_join!(
-            Haproxy::start(&folder, addresses.front, addresses.runtime, servers),
+            Haproxy::start(&folder, addresses.runtime, fronts),
             Deploy::start(&folder, addresses.deploy, &web, &postgres.passwords.shop),
         )?;
         Ok(Site { name: name.into(), folder, addresses, postgres, haproxy, deploy })
