@@ -6,7 +6,8 @@
 //!   whole trees of them; [`guard`] is the small parent that every program gets, so that
 //!   nothing outlives the program that started it, whatever way that one ends.
 //! - [`part`] is one running program with its log; [`ports`] and [`scratch`] give it an
-//!   address and a folder; [`ground`] is what the address is on.
+//!   address and a folder; [`ground`] is what the address is on; [`memory`] is what a killed
+//!   PostgreSQL leaves outside of its folder.
 //! - [`postgres`], [`haproxy`], [`bind`] and [`etcd`] are programs of other people;
 //!   [`web`], [`deploy`] and [`tools`] are our own small ones; [`client`] is the customer.
 //! - [`site`] puts one of each together, and [`shop`] two sites and a name server.
@@ -18,6 +19,7 @@ pub mod etcd;
 pub mod ground;
 pub mod guard;
 pub mod haproxy;
+pub mod memory;
 pub mod part;
 pub mod ports;
 pub mod postgres;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use standfast_integration::demo::figures::Figures;
+use standfast_integration::parts::memory::{Segment, is_in_dev_shm};
 use standfast_integration::parts::process::{Process, descendants};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -80,7 +81,7 @@ fn the_shop_moves_with_etcd_though_both_leaders_die() -> Outcome {
 }
 
 /// Killed in mid-disaster with a signal that cannot be caught, the demonstration leaves no
-/// process and no folder.
+/// process, no folder, and no shared memory.
 #[test]
 fn nothing_is_left_of_a_demonstration_that_was_killed() -> Outcome {
     ends_with_nothing_left(Signal::KILL, "site a dies", &[])
@@ -114,7 +115,11 @@ fn ends_with_nothing_left(with: Signal, after: &str, args: &[&str]) -> Outcome {
     assert!(family.len() > 10, "guards, programs, and PostgreSQL's workers: {family:?}");
     let folders =
         || -> Outcome<Vec<PathBuf>> { fs::read_dir(room.path())?.map(|entry| Ok(entry?.path())).collect() };
-    assert_eq!(folders()?.len(), 1);
+    let [folder] = &folders()?[..] else { return Err("one folder".into()) };
+    let sites = fs::read_dir(folder)?.map(|site| Ok(Segment::of(&site?.path())?));
+    let segments: Vec<Segment> = sites.collect::<Outcome<Vec<_>>>()?.into_iter().flatten().collect();
+    assert_eq!(segments.len(), 2, "those of both databases");
+    assert!(!family.iter().any(|process| is_in_dev_shm(*process)));
 
     kill_process(Pid::from_raw(own.pid).ok_or("a pid")?, with)?;
     let status = demo.wait()?;
@@ -122,7 +127,11 @@ fn ends_with_nothing_left(with: Signal, after: &str, args: &[&str]) -> Outcome {
     if with == Signal::INT {
         assert_eq!(status.code(), Some(130));
     }
-    assert_gone(&family, room.path(), folders)
+    assert_gone(&family, room.path(), folders)?;
+    for segment in segments {
+        assert_eq!(segment.attached()?, None, "the memory that both databases had");
+    }
+    Ok(())
 }
 
 fn assert_gone(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use standfast_integration::parts::bind::{Bind, Zone};
 use standfast_integration::parts::etcd::{Etcd, Place, Tls};
 use standfast_integration::parts::haproxy::{Front, Haproxy, Server};
+use standfast_integration::parts::memory::{Segment, is_in_dev_shm};
 use standfast_integration::parts::part::Spec;
 use standfast_integration::parts::postgres::Postgres;
 use standfast_integration::parts::scratch::Scratch;
@@ -63,6 +64,25 @@ async fn a_stopped_postgres_starts_again_on_its_data() -> Outcome {
     assert!(!server.part().is_alive());
     server.restart().await?;
     assert_eq!(server.shop().await?.query("select n from t", &[]).await?.len(), 1);
+    Ok(())
+}
+
+/// Killed, it leaves a piece of shared memory that no folder holds: its janitor removes that too.
+#[tokio::test]
+async fn nothing_of_a_killed_postgres_stays_in_memory() -> Outcome {
+    let scratch = Scratch::new()?;
+    let site = scratch.site("a")?;
+    let mut server = Postgres::primary(&site, ports::free(ip(1, 10))?).await?;
+    let segment = Segment::of(&site)?.ok_or("its segment")?;
+    assert!(segment.attached()?.is_some_and(|processes| processes > 0));
+    let recorded = process::recorded(&site)?;
+    let family: Vec<_> = recorded.iter().copied().chain(process::descendants(&recorded)).collect();
+    assert!(family.len() > 4, "its workers too: {family:?}");
+    assert!(!family.into_iter().any(is_in_dev_shm));
+    server.part().kill();
+    assert_eq!(segment.attached()?, Some(0), "the kernel keeps it");
+    drop((server, scratch));
+    assert_eq!(segment.attached()?, None);
     Ok(())
 }
 

@@ -218,6 +218,8 @@ const SETTINGS: &[&str] = &[
     "max_wal_size=128MB",
     "shared_buffers=16MB",
     "max_connections=60",
+    // In its own folder, where it goes with the rest; elsewhere it outlives a killed server.
+    "dynamic_shared_memory_type=mmap",
     // A peer that is gone is noticed within seconds.
     "wal_receiver_timeout=2s",
     "wal_sender_timeout=2s",
@@ -226,7 +228,8 @@ const SETTINGS: &[&str] = &[
     "log_line_prefix=%m [%p] ",
 ];
 
-fn data(site: &Path) -> PathBuf {
+/// Where the data of a site are.
+pub(super) fn data(site: &Path) -> PathBuf {
     site.join("postgres")
 }
 

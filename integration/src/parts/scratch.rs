@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::memory::Segment;
 use super::process::{kill_trees, recorded};
 use super::{Error, Result, site_program};
 
@@ -80,18 +81,21 @@ pub fn janitor(folder: &Path) -> Result<()> {
     let mut told = Vec::new();
     std::io::stdin().read_to_end(&mut told).map_err(Error::io("waiting for the end"))?;
     let sites = fs::read_dir(folder).map_err(Error::io(format!("reading {}", folder.display())))?;
-    let mut running = Vec::new();
+    let (mut running, mut segments) = (Vec::new(), Vec::new());
     for site in sites.filter_map(|entry| Some(entry.ok()?.path())) {
         if site.join("pids").is_dir() {
             running.extend(recorded(&site)?);
+            segments.extend(Segment::of(&site)?);
         }
     }
     if !kill_trees(&running, DEATH) {
         let problem = format!("not everything in {} could be killed", folder.display());
         return Err(Error::answer("janitor", problem));
     }
-    if told.contains(&KEEP) {
-        return Ok(());
+    // Whatever cannot be removed, the rest is.
+    let swept: Vec<Result<()>> = segments.into_iter().map(Segment::remove).collect();
+    if !told.contains(&KEEP) {
+        fs::remove_dir_all(folder).map_err(Error::io(format!("removing {}", folder.display())))?;
     }
-    fs::remove_dir_all(folder).map_err(Error::io(format!("removing {}", folder.display())))
+    swept.into_iter().collect()
 }
