@@ -140,13 +140,14 @@ impl<'a> Composer<'a, '_> {
     }
 
     fn step(&mut self, step: &Step, modes: &BTreeSet<Mode>, whole: &mut Playbook) -> Option<Entry> {
+        // Also a step that runs a playbook counts: those without steps of their own double too.
+        self.count += 1;
+        if self.count > MAX_STEPS {
+            let message = format!("more than {MAX_STEPS} steps with those of the playbooks that it runs");
+            self.findings.push(Finding::new(code::TOO_LARGE, whole.id.at, message));
+            return None;
+        }
         if !runs(step) {
-            self.count += 1;
-            if self.count > MAX_STEPS {
-                let message = format!("more than {MAX_STEPS} steps with those of the playbooks that it runs");
-                self.findings.push(Finding::new(code::TOO_LARGE, whole.id.at, message));
-                return None;
-            }
             return Some(Entry::Step(Box::new(step.clone())));
         }
         // A name of nothing is reported with all other names.

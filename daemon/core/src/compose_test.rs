@@ -160,6 +160,23 @@ fn what_cannot_be_composed_is_said_once_and_refused() {
     }
 }
 
+/// Twice a playbook that runs the next one twice, and so on; at the end of it is no step at all.
+#[test]
+fn what_doubles_is_cut_even_if_it_comes_to_nothing() {
+    let book = |n: usize, steps: &str| {
+        let head = "api: standfast/v1\ntitle: P\nservices: [shop]\nmodes: [drill]\n";
+        SourceFile::new(format!("p{n:02}.yaml"), format!("{head}playbook: p{n}\n{steps}"))
+    };
+    let run = |n: usize| format!("playbook.run: {{playbook: p{}}}", n + 1);
+    let twice = |n: usize| book(n, &format!("steps: [{{id: one, {0}}}, {{id: two, {0}}}]\n", run(n)));
+    let mut files: Vec<_> = (0..40).map(twice).collect();
+    files.push(book(40, ""));
+    files.push(SourceFile::new("fleet.yaml", FLEET));
+    let (bundle, findings) = Bundle::load(files);
+    assert!(bundle.is_none());
+    assert!(findings.iter().any(|finding| finding.code == code::TOO_LARGE), "{findings:?}");
+}
+
 #[test]
 fn the_order_is_proven_across_playbooks() {
     let early = "steps:\n  - id: name\n    dns.set: {record: shop-name, to: $to}\n    undo: none\n  - id: data\n    \
