@@ -3,6 +3,7 @@
 use crate::compose;
 use crate::date::Date;
 use crate::decode::{Context, Decoder, Object, Reference};
+use crate::finding::code::Group;
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
 use crate::ids::{Digest, PlaybookId};
@@ -41,6 +42,8 @@ pub(crate) struct Documents {
     pub(crate) list: Vec<Document>,
     /// Part of some file could not be read: what is named elsewhere may be there.
     pub(crate) cut: bool,
+    /// Some file is neither a fleet nor a playbook, as far as it can be read.
+    pub(crate) unknown: bool,
     /// What people have accepted, of all files.
     pub(crate) waivers: Vec<Waiver>,
 }
@@ -54,14 +57,26 @@ impl Bundle {
     }
 
     /// As [`Bundle::load`], and judges what grows old as of `today`.
-    pub fn load_on(mut files: Vec<SourceFile>, today: Option<Date>) -> (Option<Self>, Findings) {
+    pub fn load_on(files: Vec<SourceFile>, today: Option<Date>) -> (Option<Self>, Findings) {
+        Self::read(files, today, false)
+    }
+
+    /// The bundle of files that were applied before, perhaps by a version that judged less: only
+    /// what keeps them from being understood stands against it. Whoever applied them has
+    /// answered for the rest, and in the night in which they are needed there is nothing better.
+    pub fn load_applied(files: Vec<SourceFile>) -> (Option<Self>, Findings) {
+        Self::read(files, None, true)
+    }
+
+    fn read(mut files: Vec<SourceFile>, today: Option<Date>, applied: bool) -> (Option<Self>, Findings) {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let mut findings = Findings::default();
         let documents = decode(&files, &mut findings);
         lint::lint(&documents, today, &mut findings);
         waiver::apply(&documents.waivers, today, documents.cut, &mut findings);
+        let understood = !findings.has_errors_in(Group::Structure);
         let findings = findings.finish(&files);
-        if findings.has_errors() {
+        if !understood || (findings.has_errors() && !applied) {
             return (None, findings);
         }
         let mut fleet = None;
@@ -114,19 +129,22 @@ fn digest(files: &[SourceFile]) -> Digest {
 }
 
 pub(crate) fn decode(files: &[SourceFile], findings: &mut Findings) -> Documents {
-    let mut documents = Documents { list: Vec::new(), cut: false, waivers: Vec::new() };
+    let mut documents = Documents { list: Vec::new(), cut: false, unknown: false, waivers: Vec::new() };
     for (index, file) in files.iter().enumerate() {
         let tree = yaml::parse(index, file, findings);
         documents.cut |= tree.cut;
         match tree.root {
             Some(root) => {
-                if let Some((document, waivers)) = document(&root, tree.cut, findings) {
-                    documents.list.push(document);
-                    documents.waivers.extend(waivers);
-                }
+                let Some((document, waivers)) = document(&root, tree.cut, findings) else {
+                    documents.unknown = true;
+                    continue;
+                };
+                documents.list.push(document);
+                documents.waivers.extend(waivers);
             }
             None if tree.cut => {}
             None => {
+                documents.unknown = true;
                 let at = Place { file: u32::try_from(index).unwrap_or(u32::MAX), start: 0, end: 0 };
                 findings.push(not_ours(at, "this file is empty"));
             }

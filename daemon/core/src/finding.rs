@@ -265,9 +265,15 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Control characters, and those that reorder or vanish.
-fn hides(c: char) -> bool {
+pub fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Lines of text from afar, each [`printable`]: line breaks and tabs stay.
+pub fn printable_lines(text: &str) -> String {
+    let plain = |c: char| matches!(c, '\n' | '\t') || !hides(c);
+    text.chars().map(|c| if plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// A name or value from a file inside a sentence: in back-ticks, printable, cut at 60.

@@ -61,7 +61,8 @@ fn the_fleet<'a>(documents: &'a Documents, findings: &mut Findings) -> Option<&'
         Document::Playbook { .. } => None,
     });
     let first = fleets.next();
-    if first.is_none() && !documents.cut {
+    // A file that cannot be read for what it is may be the fleet.
+    if first.is_none() && !documents.cut && !documents.unknown {
         findings.push(
             Finding::new(code::NO_FLEET, None, "there is no fleet among these files")
                 .help("give the file with `fleet: NAME` too, or its folder"),

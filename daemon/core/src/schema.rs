@@ -14,7 +14,7 @@ use crate::time::Span;
 /// What stands behind a key.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {
-    /// Any text that is not empty.
+    /// Any text that is not empty, of characters that can be seen, spaces, tabs and line breaks.
     Text,
     /// A new name: letters, digits, `-` and `_`.
     Name,

@@ -86,7 +86,14 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Of a text.
     pub fn of(text: &'a str) -> Self {
-        let after = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let bytes = text.as_bytes();
+        // A carriage return alone ends a line too, as in YAML.
+        let ends = |&at: &usize| match bytes[at] {
+            b'\n' => true,
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        let after = (0..bytes.len()).filter(ends).map(|end| end + 1);
         Self { text, starts: std::iter::once(0).chain(after).collect() }
     }
 
@@ -115,6 +122,8 @@ mod tests {
         assert_eq!(position(4), (2, 2), "inside a character is at it");
         assert_eq!(position(6), (2, 4));
         assert_eq!(position(99), (3, 1));
+        let old = |byte| Lines::of("a\rb\r\nc").position(byte);
+        assert_eq!((old(2), old(5)), ((2, 1), (3, 1)));
     }
 
     #[test]

@@ -164,7 +164,7 @@ pub async fn load(store: &dyn Store, digest: &Digest) -> Result<Option<Arc<Bundl
 /// Makes the bundle again from its files.
 fn make(digest: &Digest, files: Vec<SourceFile>) -> Result<Bundle> {
     let unusable = |why: String| BundleError::Unusable { digest: digest.clone(), why };
-    match Bundle::load(files) {
+    match Bundle::load_applied(files) {
         (Some(bundle), _) if bundle.digest == *digest => Ok(bundle),
         (Some(bundle), _) => Err(unusable(format!("its files are those of {}", bundle.digest))),
         (None, findings) => {

@@ -3,7 +3,7 @@
 use super::{Context, Decoder, Target, Value, Var};
 use crate::date::Date;
 use crate::finding::code::{self, Code};
-use crate::finding::{Finding, quoted};
+use crate::finding::{Finding, hides, quoted};
 use crate::schema::Type;
 use crate::source::Place;
 use crate::time::Span;
@@ -187,13 +187,24 @@ pub(super) fn read(text: &str, plain: bool, ty: &Type) -> Result<Value, Wrong> {
         Type::Text | Type::TextOrSecret | Type::Role if text.trim().is_empty() => {
             bad("this text must not be empty".into())
         }
-        Type::Text | Type::TextOrSecret | Type::Role => Ok(Value::Text(text.into())),
+        Type::Text | Type::TextOrSecret | Type::Role => match text.chars().find(|c| hidden(*c)) {
+            None => Ok(Value::Text(text.into())),
+            Some(c) => bad(format!(
+                "this text holds U+{:04X}: nothing that moves a terminal's cursor, reorders or vanishes",
+                u32::from(c)
+            )),
+        },
         Type::Url | Type::Path | Type::Address | Type::Socket | Type::Network => match fits(text, ty) {
             true => Ok(Value::Text(text.into())),
             false => bad(format!("{} is not {}", quoted(text), ty.words())),
         },
         _ => Err(wanted()),
     }
+}
+
+/// What has no place in a text: everything that hides but line breaks and tabs.
+fn hidden(c: char) -> bool {
+    hides(c) && !matches!(c, '\n' | '\t')
 }
 
 fn fits(text: &str, ty: &Type) -> bool {

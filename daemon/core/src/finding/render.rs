@@ -111,7 +111,7 @@ fn render(renderer: &Renderer, finding: &Finding, waived: Option<&str>, files: &
 /// whole file would cost 25 ms a finding.
 fn window(text: &str, at: Place) -> Option<(String, std::ops::Range<usize>)> {
     let start = at.start as usize;
-    let line_start = text.get(..start)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line_start = text.get(..start)?.rfind(['\n', '\r']).map_or(0, |newline| newline + 1);
     let line = text.get(line_start..)?.split(['\n', '\r']).next()?;
     if line.len() > MAX_LINE {
         return None;

@@ -4,6 +4,7 @@ use crate::action::Action;
 use crate::bind::bind;
 use crate::bundle::Bundle;
 use crate::finding::Findings;
+use crate::finding::code;
 use crate::plan::{Mode, Request};
 use crate::source::SourceFile;
 use insta::assert_snapshot;
@@ -41,6 +42,32 @@ fn the_example_is_clean() {
     let (bundle, findings) = Bundle::load(with("shop", "shop"));
     assert!(findings.is_empty());
     assert!(bundle.is_some());
+}
+
+/// A newer version may find what an older one did not; a member that starts with it goes on.
+#[test]
+fn what_was_applied_is_used_as_long_as_it_is_understood() {
+    let unfenced =
+        with("any_of: [site_lease_expired, power_off, writes_refused]", "any_of: [writes_refused]");
+    assert!(Bundle::load(unfenced.clone()).0.is_none());
+    let (bundle, findings) = Bundle::load_applied(unfenced);
+    assert!(bundle.is_some() && findings.has_errors());
+    assert!(Bundle::load_applied(with("any_of: [site_lease", "any_off: [site_lease")).0.is_none());
+}
+
+/// Not even in a title: it is shown on terminals.
+#[test]
+fn what_hides_has_no_place_in_a_text() {
+    let title = |text: &str| {
+        let (bundle, findings) =
+            Bundle::load(with("title: Move the shop to the other site", &format!("title: {text}")));
+        assert_eq!(bundle.is_none(), findings.has_errors());
+        findings.iter().map(|finding| (finding.code, finding.line > 0)).collect::<Vec<_>>()
+    };
+    for text in ["\"\\e[31mred\"", "\"a\\u202eb\"", "\"a\\rb\"", "\"a\\0b\"", "\"a\\u200bb\""] {
+        assert_eq!(title(text), [(code::WRONG_VALUE, true)], "{text}");
+    }
+    assert_eq!(title("\"이사: a\\tb\\nc\""), []);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub fn playbook() -> Value {
     document(Context::Playbook, PLAYBOOK, "A playbook of Standfast")
 }
 
+/// What has no place in a text, within square brackets.
+const HIDDEN: &str = r"\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$";
 const HOST: &str = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)";
 const PORT: &str =
@@ -71,7 +73,8 @@ impl Writer {
     fn ty(self, ty: &'static Type) -> Value {
         let scalar = match ty {
             Type::Text | Type::Role => {
-                whole(json!({ "type": ["string", "number", "boolean"], "pattern": r"\S" }))
+                let pattern = format!(r"^[^{HIDDEN}]*[^\s{HIDDEN}][^{HIDDEN}]*$");
+                whole(json!({ "type": ["string", "number", "boolean"], "pattern": pattern }))
             }
             Type::Site if self.context == Context::Playbook => json!({ "enum": ["$from", "$to"] }),
             Type::Name | Type::Site | Type::Resource(_) | Type::Service | Type::Playbook | Type::Step => {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
-use standfast_core::finding::printable;
+use standfast_core::finding::{hides, printable, printable_lines};
 
 use super::exit::{Exit, Failure};
 use super::yaml::to_yaml;
@@ -75,9 +75,9 @@ impl Stream {
         self.writer.write_all(text.as_bytes()).and_then(|()| self.writer.flush()).map_err(broken)
     }
 
-    /// Writes a line.
+    /// Writes a line, or several. What a terminal would obey comes from afar, and is replaced.
     pub fn line(&mut self, line: impl AsRef<str>) -> Result<(), Failure> {
-        self.write(&format!("{}\n", line.as_ref()))
+        self.write(&format!("{}\n", printable_lines(line.as_ref())))
     }
 }
 
@@ -121,7 +121,7 @@ impl Output {
             Format::Table => table(value, &mut self.out),
             Format::Json | Format::Sarif => {
                 let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
-                self.out.line(text)
+                self.out.write(&format!("{}\n", escaped(&text)))
             }
             Format::Yaml => {
                 let value = serde_json::to_value(value).map_err(unwritable)?;
@@ -141,7 +141,7 @@ impl Output {
             Format::Table => line(value, &mut self.out),
             Format::Json | Format::Sarif => {
                 let text = serde_json::to_string(value).map_err(unwritable)?;
-                self.out.line(text)
+                self.out.write(&format!("{}\n", escaped(&text)))
             }
             Format::Yaml => {
                 let value = serde_json::to_value(value).map_err(unwritable)?;
@@ -150,6 +150,22 @@ impl Output {
             Format::Mermaid => Err(undrawable()),
         }
     }
+}
+
+/// JSON in which nothing is left that a terminal would obey, and which means the same: such
+/// characters stand only in its texts.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c == '\n' || !hides(c) {
+            true => text.push(c),
+            false => {
+                let mut units = [0; 2];
+                text.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+    }
+    text
 }
 
 fn unwritable(error: serde_json::Error) -> Failure {
@@ -231,7 +247,8 @@ impl Rows {
 
     /// Writes the table.
     pub fn write(mut self, stream: &mut Stream) -> Result<(), Failure> {
-        self.lines().iter().try_for_each(|line| stream.line(line))
+        // Its colours are ours, and its cells are made harmless.
+        self.lines().iter().try_for_each(|line| stream.write(&format!("{line}\n")))
     }
 }
 
@@ -255,5 +272,9 @@ mod tests {
         let mut rows = Rows::new(&stream, &["ANSWER", "AGO"]);
         rows.row([plain("no\nway\x1b[2J"), plain("1s")]);
         assert_eq!(rows.lines(), ["ANSWER      AGO", "no way\u{fffd}[2J  1s"]);
+        let title = serde_json::json!({ "title": "a\u{9b}2J\u{202e}\u{7f}이\n" });
+        let text = escaped(&serde_json::to_string_pretty(&title).unwrap());
+        assert_eq!(text, "{\n  \"title\": \"a\\u009b2J\\u202e\\u007f이\\n\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), title);
     }
 }

@@ -7,7 +7,7 @@ use standfast_proto::v1::{
 
 use super::super::exit::Failure;
 use super::super::human;
-use super::super::output::{Rows, Stream, Tone, plain};
+use super::super::output::{Rows, Stream, Tone, one_line, plain};
 use super::super::site::guard_row;
 
 /// A plan for people.
@@ -18,7 +18,7 @@ pub(super) fn show(plan: &Plan, out: &mut Stream) -> Result<(), Failure> {
         plan.from,
         plan.to,
         human::lower(plan.mode().as_str_name(), "MODE_"),
-        if plan.title.is_empty() { String::new() } else { format!(": {}", plan.title) },
+        if plan.title.is_empty() { String::new() } else { format!(": {}", one_line(&plan.title)) },
     ))?;
     out.line(format!("plan {}  bundle {}", plan.digest, human::digest(&plan.bundle_digest)))?;
     vantage_points(plan, out)?;
