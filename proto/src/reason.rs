@@ -17,6 +17,8 @@ pub const GUARD_REFUSED: &str = "GUARD_REFUSED";
 pub const REQUIRE_UNMET: &str = "REQUIRE_UNMET";
 /// Another run holds a site or a service.
 pub const LOCKED: &str = "LOCKED";
+/// It would take something away from the cluster, and nobody has consented to that.
+pub const CONSENT_NEEDED: &str = "CONSENT_NEEDED";
 /// Not possible in this state.
 pub const WRONG_STATE: &str = "WRONG_STATE";
 /// The thing changed since it was read.
@@ -45,6 +47,7 @@ pub const ALL: &[&str] = &[
     GUARD_REFUSED,
     REQUIRE_UNMET,
     LOCKED,
+    CONSENT_NEEDED,
     WRONG_STATE,
     STALE_ETAG,
     STALE_PLAN,

@@ -22,11 +22,12 @@ use std::time::Duration;
 mod decide;
 mod holds;
 mod message;
+mod refused;
 mod start;
 
 pub use engine::command::{About, RefusalKind, Unmet};
 use holds::Holds;
-pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject};
+pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject, site_etag};
 
 /// The largest request that is taken, in bytes.
 const MAX_ASK_BYTES: usize = 64 * 1024;
@@ -190,18 +191,24 @@ impl Controller {
 
     /// Tells whoever wanted the run; the automation notes it and leaves it for a while.
     fn not_created(&mut self, refusal: Refusal, now: Now, effects: &mut Vec<Effect>) {
-        let Some(Creation { request, created, .. }) = self.creating.take() else { return };
+        let Some(Creation { request, created, plan, .. }) = self.creating.take() else { return };
         match (request, created.body) {
-            (Some(request), _) => effects.push(Effect::Answer { request, answer: Err(refusal) }),
+            (Some(request), body) => {
+                if let Body::Created { trigger: Trigger::Operator { identity, .. }, .. } = &body {
+                    self.note_refused(identity, &plan.request, &refusal, now, effects);
+                }
+                effects.push(Effect::Answer { request, answer: Err(refusal) });
+            }
             (None, Body::Created { trigger: Trigger::Automatic { evidence }, .. }) => {
                 self.create_after = now.mono + AGAIN;
                 if self.refused.insert(evidence.site.clone(), Guard::Locks) != Some(Guard::Locks) {
                     effects.push(Effect::Refused(Box::new(Refused {
                         site: evidence.site.clone(),
                         wall_ms: now.wall_ms,
-                        guard: Guard::Locks,
+                        guard: Some(Guard::Locks),
                         reason: refusal.message,
                         finding: *evidence,
+                        wanted: None,
                     })));
                 }
             }
@@ -231,19 +238,33 @@ impl Controller {
                 let answer = Err(Refusal::new(RefusalKind::Precondition, message));
                 effects.push(Effect::Answer { request, answer });
             }
-            Ask::Acknowledge { site, .. } => {
-                let answer = if self.holds.end(&site) {
+            Ask::Acknowledge { site, seen, .. } => {
+                let answer = self.acknowledge(&site, seen.as_deref(), now).map(|()| {
                     effects.push(Effect::Holds(self.holds.left(now)));
-                    Ok(None)
-                } else {
-                    Err(Refusal::new(RefusalKind::Precondition, format!("{site} is not held down")))
-                };
+                    None
+                });
                 effects.push(Effect::Answer { request, answer });
             }
             Ask::StepDown { .. } => {
                 effects.push(Effect::Answer { request, answer: Ok(None) });
                 effects.push(Effect::HandOver { why: "asked to step down" });
             }
+        }
+    }
+
+    /// Ends the hold-down of a site, if it is as the person has `seen` it.
+    fn acknowledge(&mut self, site: &SiteId, seen: Option<&str>, now: Now) -> Result<(), Refusal> {
+        let lock = format!("site/{site}");
+        let mut runs = self.engines.values().map(Engine::run);
+        let run = runs.find(|run| start::locks(&run.plan).contains(&lock)).map(|run| &run.id);
+        let etag = site_etag(self.holds.of(site, now).is_some(), run);
+        if seen.is_some_and(|seen| seen != etag) {
+            let message = format!("site {site} has changed since you read it; read it again");
+            return Err(Refusal::new(RefusalKind::Stale, message).about(About::Site(site.clone())));
+        }
+        match self.holds.end(site) {
+            true => Ok(()),
+            false => Err(Refusal::new(RefusalKind::Precondition, format!("{site} is not held down"))),
         }
     }
 

@@ -205,7 +205,7 @@ impl Town {
 
     fn refusals(&self) -> Vec<Guard> {
         let refused = |effect: &Effect| match effect {
-            Effect::Refused(refused) => Some(refused.guard),
+            Effect::Refused(refused) => refused.guard,
             _ => None,
         };
         self.effects.iter().filter_map(refused).collect()
@@ -251,7 +251,8 @@ fn an_acknowledged_site_may_be_failed_over_again() {
     let mut town = Town::new(ACT, "w");
     town.pass(30_000);
     for site in ["a", "b"] {
-        let answer = town.ask("kim", Ask::Acknowledge { site: site.into(), reason: "seen".into() });
+        let answer =
+            town.ask("kim", Ask::Acknowledge { site: site.into(), reason: "seen".into(), seen: None });
         assert_eq!(answer, Some(Ok(None)));
     }
     town.pass(5_000);

@@ -157,7 +157,7 @@ impl Report {
         let measured = measure(run);
         let losses = loss::losses(run, journal);
         let no = |refused: &Refused| No {
-            guard: refused.guard.to_string(),
+            guard: refused.guard.map_or_else(|| "required".to_owned(), |guard| guard.to_string()),
             reason: refused.reason.clone(),
             wall_ms: refused.wall_ms,
         };

@@ -240,6 +240,7 @@ async fn put_first(store: &dyn Store, bundle: &Bundle) {
             reason: "bundle_dir of the settings",
             request: "",
             expected: Some(None),
+            keep: None,
             wall_ms: clock::wall_ms(),
         };
         match bundles::put(store, bundle, wish).await {

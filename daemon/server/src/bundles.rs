@@ -9,7 +9,7 @@ pub mod cache;
 mod files;
 mod follow;
 
-use crate::records::{self, BUNDLE, Unreadable};
+use crate::records::{self, BUNDLE, Member, Unreadable};
 use crate::store::{self, Compare, Op, Range, Revision, Store, StoreError, Txn, chunked};
 use serde::{Deserialize, Serialize};
 use standfast_core::bundle::Bundle;
@@ -75,6 +75,9 @@ pub struct Wish<'a> {
     pub request: &'a str,
     /// What has to be current before: anything, or exactly this (nothing, or a digest).
     pub expected: Option<Option<Digest>>,
+    /// Members that must still stand in a site of the fleet, whose name must stay; none when it is
+    /// meant that both may change.
+    pub keep: Option<&'a [Member]>,
     /// Unix time in milliseconds.
     pub wall_ms: i64,
 }
@@ -101,6 +104,17 @@ pub enum BundleError {
     /// Another bundle is current than the caller believes.
     #[error("the current bundle is {}, not the one you have seen", name(.0.as_ref()))]
     Stale(Option<Digest>),
+    /// Another fleet is current.
+    #[error("the cluster works by the fleet {current}, and these files are of {wanted}: another fleet")]
+    OtherFleet {
+        /// The name of the one that is current.
+        current: String,
+        /// The name of the one that was to replace it.
+        wanted: String,
+    },
+    /// Members would be left without a site.
+    #[error("members live in sites that this fleet does not have, and would count no more: {0}")]
+    NoSite(String),
     /// The request came before, with other files.
     #[error("the request id {0} was used before, for other files; take a new one")]
     Reused(String),
@@ -201,6 +215,9 @@ pub async fn put(store: &dyn Store, bundle: &Bundle, wish: Wish<'_>) -> Result<O
         if wish.expected.as_ref().is_some_and(|expected| *expected != previous) {
             return Err(BundleError::Stale(previous));
         }
+        if let Some(members) = wish.keep {
+            takes_nothing(before.as_ref().map(|current| &current.applied), members, bundle)?;
+        }
         // There already if it was current before, or if only the answer to its write was lost.
         let stored = chunked::get(store, &key).await.is_ok_and(|kept| kept.as_deref() == Some(&*files));
         if !stored && let Err(failed) = chunked::put(store, &key, &files, Vec::new()).await {
@@ -227,6 +244,24 @@ pub async fn put(store: &dyn Store, bundle: &Bundle, wish: Wish<'_>) -> Result<O
         }
     }
     Err(error.unwrap_or(BundleError::Stale(None)))
+}
+
+/// Whether `bundle` is of the fleet that is current, if there is one, and has the sites of all
+/// `members`.
+///
+/// # Errors
+/// [`BundleError::OtherFleet`], [`BundleError::NoSite`].
+pub fn takes_nothing(current: Option<&Applied>, members: &[Member], bundle: &Bundle) -> Result<()> {
+    let (wanted, sites) = (&bundle.fleet.name.value, &bundle.fleet.sites);
+    if let Some(current) = current.filter(|current| current.fleet != *wanted) {
+        return Err(BundleError::OtherFleet { current: current.fleet.clone(), wanted: wanted.clone() });
+    }
+    let left = members.iter().filter(|member| !sites.contains_key(&member.site));
+    let left: Vec<String> = left.map(|member| format!("{} in {}", member.id, member.site)).collect();
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(BundleError::NoSite(left.join(", "))),
+    }
 }
 
 impl Current {

@@ -89,6 +89,9 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Sites, leader, runs, what waits for you, and what to type next
+    #[command(
+        after_help = "Exit: 0, 5 when no member answers or the store takes no writes, 8 with --exit-code."
+    )]
     Status(status::StatusArgs),
     /// What a run would do, seen live and read-only
     #[command(after_help = "\
@@ -142,6 +145,13 @@ The first line of a file tells many editors where its schema is:
   # yaml-language-server: $schema=playbook.schema.json")]
     Schema(schema::SchemaArgs),
     /// Make files the bundle that the cluster works by
+    #[command(after_help = "\
+Nothing is taken away by mistake: a fleet of another name, and one without a site in which a member lives,
+is refused unless it is meant:
+  standfast apply bundle --replace-fleet --reason 'w is given up'
+
+Exit: 0, 2 when a file cannot be read, 3 on an error or when it is refused, 4 with --exit-code, 7 when
+another bundle is current than --etag says.")]
     Apply(bundle::ApplyArgs),
     /// Start a run, look at it, and what people may do to it
     #[command(subcommand)]

@@ -19,7 +19,8 @@
 //! answers/REQUEST            what came of it
 //! requests/REQUEST           that it came, and a digest of what it said: kept as long
 //! holds                      what is left of every hold-down
-//! refusals/SITE/GUARD        the last failover that this guard refused
+//! refusals/SITE/GUARD        the last failover that this guard refused, also to a person;
+//!                            GUARD is `required` for what is no guard's
 //! looks/ID                   a plan to be looked at by every member: hangs on a lease of the asker
 //! views/ID/MEMBER            what a member saw of it; hangs on the same lease
 //! readiness                  what the last look at each playbook of on_loss came to, with its age

@@ -393,8 +393,9 @@ impl Run {
             }
             Effect::Refused(refused) => {
                 let Refused { site, guard, reason, .. } = &*refused;
-                tracing::warn!(%site, %guard, reason, "a failover is refused");
-                let key = format!("{}{site}/{}", records::REFUSALS, guard.id());
+                let guard = guard.map_or_else(|| "required".to_owned(), |guard| guard.id());
+                tracing::warn!(%site, guard, reason, "a failover is refused");
+                let key = format!("{}{site}/{guard}", records::REFUSALS);
                 self.put(vec![Op::put(key, records::encode(&*refused))]);
             }
             Effect::Readiness(known) => {

@@ -239,7 +239,7 @@ async fn what_refuses_is_named_and_has_its_exit_code() {
         (Code::FailedPrecondition, reason::GUARD_REFUSED, Exit::Found, "G05 veto: a member lives in a"),
         (Code::Aborted, reason::STALE_PLAN, Exit::Stale, "make the plan again"),
         (Code::PermissionDenied, reason::NOT_ALLOWED, Exit::Denied, "`incident-commander`"),
-        (Code::FailedPrecondition, reason::LOCKED, Exit::Failed, "standfast run get shop-9"),
+        (Code::FailedPrecondition, reason::LOCKED, Exit::Found, "standfast run get shop-9"),
     ];
     for (code, reason, exit, said) in cases {
         let metadata = [("role", "incident-commander"), ("run", "shop-9")];
@@ -353,6 +353,27 @@ async fn with_certificates_from_pki_a_person_gets_through() {
     assert_eq!(seen.exit(), Exit::Done, "{seen:?}");
     let without = standfast(&[member.address], "run get shop-1").await;
     assert_eq!(without.exit(), Exit::Unreachable);
+
+    // Somebody else's authority, which has the same name.
+    let words = format!("pki init --dir {}/other --client kim", dir.display());
+    assert_eq!(standfast(&[], &words).await.exit(), Exit::Done);
+    let with = |ca: &str, pair: &str| {
+        let [ca, pair] = [ca, pair].map(|folder| format!("{}/{folder}", dir.display()));
+        format!("run get shop-1 --tls-ca {ca}ca.pem --tls-cert {pair}kim.pem --tls-key {pair}kim.key")
+    };
+    for _ in 0..5 {
+        let seen = standfast(&[member.address], &with("", "other/")).await;
+        assert_eq!(seen.exit(), Exit::Denied, "{seen:?}");
+        let said = seen.failure().to_string();
+        assert!(said.contains("it refuses your certificate") && said.contains("--tls-cert"), "{said}");
+        let seen = standfast(&[member.address], &with("other/", "")).await;
+        assert_eq!(seen.exit(), Exit::Unreachable, "{seen:?}");
+        let said = seen.failure().to_string();
+        assert!(
+            said.contains("not of the authority in --tls-ca") && said.contains("= --tls-ca must"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

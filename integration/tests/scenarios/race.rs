@@ -69,7 +69,7 @@ pub(crate) async fn play(world: World) -> Outcome {
     let id = ids.pop_first().ok_or("an id")?;
     let other = api.create_run(wish(Mode::Drill, "somebody else")).await;
     let refused = other.err().ok_or("another plan for the same sites is refused")?;
-    assert_eq!(refused.exit, Exit::Failed, "{refused}");
+    assert_eq!(refused.exit, Exit::Found, "{refused}");
     assert!(refused.to_string().contains(&id), "it names the run: {refused}");
 
     let ended = api.until_run_is(&id, Duration::from_secs(60), "ended", |run| run.ended_at.is_some()).await?;

@@ -102,9 +102,10 @@ impl Controller {
                     effects.push(Effect::Refused(Box::new(Refused {
                         site: finding.site.clone(),
                         wall_ms: now.wall_ms,
-                        guard: ruling.guard,
+                        guard: Some(ruling.guard),
                         reason: ruling.reason.clone(),
                         finding: finding.clone(),
+                        wanted: None,
                     })));
                 } else if finding.verdict == Verdict::Healthy {
                     self.refused.remove(&finding.site);

@@ -46,6 +46,9 @@ pub enum Ask {
         site: SiteId,
         /// Why.
         reason: String,
+        /// The [`site_etag`] that the person has read, if they insist on it.
+        #[serde(default)]
+        seen: Option<String>,
     },
     /// Hand the leadership over.
     StepDown {
@@ -143,7 +146,7 @@ pub enum Effect {
         /// The run it concerns, if it concerns one, or why not.
         answer: Result<Option<Subject>, Refusal>,
     },
-    /// Store that a failover was refused.
+    /// Store that a failover, or a person, was refused.
     Refused(Box<Refused>),
     /// Store what is left of every hold-down.
     Holds(BTreeMap<SiteId, Span>),
@@ -191,19 +194,28 @@ pub struct Ending {
     pub holds: BTreeMap<SiteId, Span>,
 }
 
-/// A failover that was not begun, with everything that was known.
+/// A failover or a run of a person that was not begun, with everything that was known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// The site.
     pub site: SiteId,
     /// Unix time in milliseconds.
     pub wall_ms: i64,
-    /// The guard that refused.
-    pub guard: Guard,
+    /// The guard that refused; none when it is what the playbook requires.
+    pub guard: Option<Guard>,
     /// Its words.
     pub reason: String,
     /// The evidence.
     pub finding: Finding,
+    /// What a person wanted; none when it was the automation.
+    #[serde(default)]
+    pub wanted: Option<Request>,
+}
+
+/// Changes when a hold-down begins or ends, or a run takes or leaves the site.
+pub fn site_etag(held: bool, run: Option<&RunId>) -> String {
+    let held = if held { "held" } else { "free" };
+    run.map_or_else(|| held.to_owned(), |run| format!("{held}-{run}"))
 }
 
 /// What the leader thinks of a site.

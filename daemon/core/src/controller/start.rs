@@ -37,6 +37,7 @@ impl Controller {
     pub(super) fn begin(&mut self, wish: Wish, now: Now, effects: &mut Vec<Effect>) {
         let Ask::Start { request: wanted, reason, overrides, plan: seen } = &wish.ask else { return };
         let started = self.start(&wish.by, wanted, reason.clone(), overrides.clone(), seen.as_ref());
+        let asked = wanted.clone();
         let answer = match started {
             Err(refusal) => Err(refusal),
             Ok(Start::Again(subject)) => Ok(Some(subject)),
@@ -58,6 +59,9 @@ impl Controller {
                 }
             }
         };
+        if let Err(refusal) = &answer {
+            self.note_refused(&wish.by, &asked, refusal, now, effects);
+        }
         effects.push(Effect::Answer { request: wish.request, answer });
     }
 

@@ -125,3 +125,59 @@ fn a_request_that_would_outgrow_a_transaction_is_refused() {
     let refusal = town.ask("kim", start(&"x".repeat(70_000), vec![])).unwrap().unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Invalid);
 }
+
+#[test]
+fn whoever_acknowledges_another_site_than_they_have_read_is_told_so() {
+    // Situation: somebody reads that a site is held down, and ends that; before the leader takes it
+    // up, a run has taken the site. Expectation: the leader compares with what is there then.
+    let mut town = Town::new(ACT, "w");
+    town.votes = [Vote::Up; 2];
+    town.ask("kim", start("now", vec![])).unwrap().unwrap();
+    assert_eq!(town.ends(), [End::Succeeded]);
+    let seen = site_etag(true, None);
+    let ack =
+        |seen: &str| Ask::Acknowledge { site: "a".into(), reason: "seen".into(), seen: Some(seen.into()) };
+    town.requirement = Answer::Fails("no".into());
+    let run = town.ask("kim", start("again", vec![])).unwrap().unwrap().unwrap().run;
+    let refusal = town.ask("lee", ack(&seen)).unwrap().unwrap_err();
+    assert_eq!((refusal.kind, refusal.about), (RefusalKind::Stale, Some(About::Site("a".into()))));
+    town.pass(1_000);
+    assert!(town.controller.judgement().holds.contains_key(&SiteId::from("a")), "nothing was done");
+    assert_eq!(town.ask("lee", ack(&site_etag(true, Some(&run)))), Some(Ok(None)));
+    let refusal = town.ask("lee", ack(&seen)).unwrap().unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::Stale, "it is held no more");
+}
+
+#[test]
+fn what_refuses_a_person_is_kept_and_their_mistakes_are_not() {
+    let mut town = Town::new(ACT, "w");
+    town.votes = [Vote::Up; 2];
+    let kept = |town: &Town| -> Vec<Refused> {
+        let refused = |effect: &Effect| match effect {
+            Effect::Refused(refused) => Some((**refused).clone()),
+            _ => None,
+        };
+        town.effects.iter().filter_map(refused).collect()
+    };
+    let unknown = vec![Override { rule: "fence".into(), reason: "I know".into() }];
+    town.ask("kim", start("now", unknown)).unwrap().unwrap_err();
+    assert_eq!(kept(&town), []);
+
+    town.before = Answer::Fails("12 s behind".into());
+    town.ask("kim", start("now", vec![])).unwrap().unwrap_err();
+    let [required] = kept(&town).try_into().unwrap();
+    assert_eq!((required.site.as_str(), required.guard), ("a", None), "no guard's");
+    let said = "kim wanted shop from a to b: the playbook requires what does not hold: ";
+    assert!(required.reason.starts_with(said), "{}", required.reason);
+
+    (town.before, town.requirement) = (Answer::Holds("ok".into()), Answer::Fails("no".into()));
+    town.ask("kim", start("now", vec![])).unwrap().unwrap();
+    let mut drill = start("drill", vec![]);
+    if let Ask::Start { request, .. } = &mut drill {
+        request.mode = Mode::Drill;
+    }
+    town.ask("lee", drill).unwrap().unwrap_err();
+    let [_, locked] = kept(&town).try_into().unwrap();
+    assert_eq!(locked.guard, Some(Guard::Locks));
+    assert!(locked.reason.starts_with("lee wanted shop from a to b: run r7-1 holds"), "{}", locked.reason);
+}

@@ -3,7 +3,7 @@
 use crate::action::{Action, FenceProof};
 use crate::check::Answer;
 use crate::guard::Guard;
-use crate::ids::{Identity, RunId, StepId};
+use crate::ids::{Identity, RunId, SiteId, StepId};
 use crate::journal::{Body, End, Evidence};
 use crate::run::{Run, State, StepState};
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,8 @@ pub struct Refusal {
 pub enum About {
     /// The run that stands in the way.
     Run(RunId),
+    /// The site that has changed.
+    Site(SiteId),
     /// The role that is missing.
     Role(String),
     /// The safety rule that refuses.

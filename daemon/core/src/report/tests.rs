@@ -122,9 +122,10 @@ fn an_automatic_failover_is_measured_part_by_part() {
     let refused = Refused {
         site: "a".into(),
         wall_ms: BEGAN - 60_000,
-        guard: Guard::Veto,
+        guard: Some(Guard::Veto),
         reason: "a1 in a holds a live lease".into(),
         finding: lost(),
+        wanted: None,
     };
     let report = report(&plan, &journal, &[refused]);
     let measured = Measured {

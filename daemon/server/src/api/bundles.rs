@@ -4,6 +4,7 @@ use super::asks::{Wish, reason};
 use super::{Api, refuse, wire};
 use crate::bundles::{self, Applied, BundleError};
 use crate::clock;
+use crate::records::{self, MEMBERS, Member};
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Digest;
 use standfast_core::source::SourceFile;
@@ -38,6 +39,16 @@ fn files(files: Vec<BundleFile>) -> Result<Vec<SourceFile>, Status> {
     Ok(files.into_iter().map(|file| SourceFile::new(file.name, file.text)).collect())
 }
 
+impl Api {
+    /// The members that live in sites of the present fleet.
+    async fn counting(&self) -> Result<Vec<Member>, Status> {
+        let Some(current) = self.deps.bundle.borrow().clone() else { return Ok(Vec::new()) };
+        let members = crate::store::range_all(self.store(), MEMBERS).await.map_err(refuse::store)?;
+        let members = members.kvs.iter().filter_map(|kv| records::decode::<Member>(kv).ok());
+        Ok(members.filter(|member| current.fleet.sites.contains_key(&member.site)).collect())
+    }
+}
+
 /// A bundle in short.
 pub(super) fn short(applied: &Applied, current: Option<&Digest>) -> v1::Bundle {
     v1::Bundle {
@@ -62,7 +73,7 @@ impl Bundles for Api {
         let by = Self::caller(&request)?;
         let mut message = request.into_inner();
         let files = files(std::mem::take(&mut message.files))?;
-        let reason = reason(&message.reason, false)?;
+        let reason = reason(&message.reason, message.replace_fleet)?;
         if !message.validate_only {
             // Only for the form of its id: what came before stands beside the current bundle.
             Wish::new(&message.request_id, by.clone(), &message)?;
@@ -78,8 +89,13 @@ impl Bundles for Api {
         };
         let expected =
             Some(message.etag.as_str()).filter(|etag| !etag.is_empty()).map(|etag| Some(etag.into()));
+        let members = self.counting().await?;
+        let keep = Some(members.as_slice()).filter(|_| !message.replace_fleet);
         let previous = if message.validate_only {
             let current = bundles::applied(self.store()).await.map_err(refuse::bundle)?;
+            if let Some(members) = keep {
+                bundles::takes_nothing(current.as_ref(), members, &bundle).map_err(refuse::bundle)?;
+            }
             let current = current.map(|applied| applied.digest);
             if expected.is_some_and(|expected: Option<Digest>| expected != current) {
                 return Err(refuse::bundle(BundleError::Stale(current)));
@@ -91,6 +107,7 @@ impl Bundles for Api {
                 reason: &reason,
                 request: &message.request_id,
                 expected,
+                keep,
                 wall_ms: clock::wall_ms(),
             };
             bundles::put(self.store(), &bundle, wish).await.map_err(refuse::bundle)?

@@ -202,7 +202,11 @@ impl Cluster for Api {
         let state = state.unwrap_or_default();
         let stories = timeout(PATIENCE, self.live(&state)).await.unwrap_or_default();
         let sites = bundle.as_ref().map(|bundle| self.view(bundle, &state).sites()).unwrap_or_default();
-        let (waiting, next_commands) = waiting::list(&stories, &sites, rules.as_deref(), &identity, &state);
+        // Without the store there is nobody who could do what is typed.
+        let (waiting, next_commands) = match known {
+            true => waiting::list(&stories, &sites, rules.as_deref(), &identity, &state),
+            false => Default::default(),
+        };
         Ok(Response::new(ClusterStatus {
             member: self.deps.me.id.to_string(),
             member_site: self.deps.me.site.to_string(),

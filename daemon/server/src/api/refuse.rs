@@ -17,6 +17,19 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Details travel in headers, which clients take up to 16 KiB of.
 const MAX_DETAIL_BYTES: usize = 6 * 1024;
+/// So does the message, in which what is not ASCII takes three times its bytes.
+const MAX_MESSAGE_BYTES: usize = 2 * 1024;
+/// The longest of what callers have sent, where it is repeated to them.
+const MAX_WORD_BYTES: usize = 300;
+
+/// The begin of `text`, if it has more than `most` bytes.
+fn cut(text: impl Into<String>, most: usize) -> String {
+    let text = text.into();
+    if text.len() <= most {
+        return text;
+    }
+    format!("{}... ({} bytes)", &text[..text.floor_char_boundary(most)], text.len())
+}
 
 fn status(
     code: Code,
@@ -26,7 +39,8 @@ fn status(
     fill: impl FnOnce(&mut ErrorDetails),
 ) -> Status {
     let about: HashMap<String, String> =
-        about.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        about.iter().map(|(key, value)| ((*key).to_owned(), cut(*value, MAX_MESSAGE_BYTES))).collect();
+    let message = cut(message, MAX_MESSAGE_BYTES);
     let mut details = ErrorDetails::with_error_info(reason, reason::DOMAIN, about);
     fill(&mut details);
     Status::with_error_details(code, message, details)
@@ -34,7 +48,7 @@ fn status(
 
 /// A field of the request is wrong.
 pub(super) fn bad_field(field: &str, why: impl Into<String>) -> Status {
-    let why = why.into();
+    let why = cut(why, MAX_MESSAGE_BYTES);
     status(Code::InvalidArgument, reason::BAD_FIELD, format!("{field}: {why}"), &[], |details| {
         details.set_bad_request(vec![FieldViolation::new(field, why)]);
     })
@@ -42,7 +56,7 @@ pub(super) fn bad_field(field: &str, why: impl Into<String>) -> Status {
 
 /// There is nothing of that name.
 pub(super) fn not_found(kind: &str, name: &str, help: &str) -> Status {
-    let name = standfast_core::finding::printable(name);
+    let name = cut(standfast_core::finding::printable(name), MAX_WORD_BYTES);
     let message = format!("there is no {kind} {name:?}; {help}");
     status(Code::NotFound, reason::NO_SUCH_THING, message, &[], |details| {
         details.set_resource_info(kind, name.as_str(), "", "");
@@ -57,6 +71,12 @@ pub(super) fn no_run(id: &str) -> Status {
 /// Not possible in the state that something is in.
 pub(super) fn wrong_state(message: impl Into<String>, state: &str) -> Status {
     status(Code::FailedPrecondition, reason::WRONG_STATE, message, &[("state", state)], |_| {})
+}
+
+/// It takes something away, and that has to be wanted.
+pub(super) fn consent_needed(message: impl Into<String>) -> Status {
+    let about = [("field", "replace_fleet")];
+    status(Code::FailedPrecondition, reason::CONSENT_NEEDED, message, &about, |_| {})
 }
 
 /// What the caller has read is not what is there.
@@ -130,7 +150,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Status {
     match (refusal.kind, &refusal.about) {
         (RefusalKind::NotFound, _) => {
             status(Code::NotFound, reason::NO_SUCH_THING, message, &[], |details| {
-                details.set_resource_info("step", "", "", message);
+                details.set_resource_info("step", "", "", cut(message, MAX_MESSAGE_BYTES));
             })
         }
         (RefusalKind::Denied, Some(About::Role(role))) => {
@@ -138,7 +158,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Status {
         }
         (RefusalKind::Denied, _) => status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[], |_| {}),
         (RefusalKind::Invalid, _) => status(Code::InvalidArgument, reason::BAD_FIELD, message, &[], |_| {}),
-        (RefusalKind::Stale, Some(About::Run(_))) => stale(message),
+        (RefusalKind::Stale, Some(About::Run(_) | About::Site(_))) => stale(message),
         (RefusalKind::Stale, _) => status(Code::Aborted, reason::STALE_PLAN, message, &[], |_| {}),
         (RefusalKind::Precondition, Some(About::Run(run))) => {
             status(Code::FailedPrecondition, reason::LOCKED, message, &[("run", run.as_str())], |_| {})
@@ -148,7 +168,8 @@ pub(super) fn refusal(refusal: &Refusal) -> Status {
             let about = [("guards", id.as_str())];
             let text = format!("refused by {guard}: {message}");
             status(Code::FailedPrecondition, reason::GUARD_REFUSED, text, &about, |details| {
-                let violation = PreconditionViolation::new(id.as_str(), guard.name(), message);
+                let why = cut(message, MAX_MESSAGE_BYTES);
+                let violation = PreconditionViolation::new(id.as_str(), guard.name(), why);
                 details.set_precondition_failure(vec![violation]);
             })
         }
@@ -187,9 +208,16 @@ fn unmet_requirements(message: &str, unmet: &[Unmet]) -> Status {
                 Some(_) => format!("{}: {}", unmet.condition, unmet.answer),
                 None => unmet.answer.clone(),
             };
-            PreconditionViolation::new(kind, subject, why)
+            PreconditionViolation::new(kind, cut(subject, MAX_WORD_BYTES), cut(why, MAX_WORD_BYTES))
         };
-        details.set_precondition_failure(unmet.iter().map(violation).collect::<Vec<_>>());
+        let mut room = MAX_DETAIL_BYTES;
+        let fits = |violation: &PreconditionViolation| {
+            let size = violation.subject.len() + violation.description.len() + 40;
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        };
+        details.set_precondition_failure(unmet.iter().map(violation).take_while(fits).collect::<Vec<_>>());
     })
 }
 
@@ -226,6 +254,7 @@ pub(super) fn bundle(error: BundleError) -> Status {
         BundleError::Store(error) => store(error),
         BundleError::Stale(_) => stale(error.to_string()),
         BundleError::Reused(request) => reused(&request),
+        BundleError::OtherFleet { .. } | BundleError::NoSite(_) => consent_needed(error.to_string()),
         BundleError::Unreadable(_) | BundleError::Unusable { .. } => internal(error),
     }
 }

@@ -6,7 +6,7 @@ use super::asks::{Wish, reason};
 use super::state::{State, all};
 use super::{Api, refuse, wire};
 use crate::records::{self, JUDGEMENT, REFUSALS};
-use crate::store::{Compare, Range};
+use crate::store::Range;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::{Ask, Refused};
 use standfast_core::guard::{self, Guard};
@@ -91,20 +91,9 @@ impl Sites for Api {
         let reason = reason(&message.reason, true)?;
         let bundle = self.bundle().await?;
         let site = Self::site_id(&bundle, &message.name)?;
-        let (mut guards, known) = (Vec::new(), self.known(&wish).await?);
-        if !message.etag.is_empty() && !known {
-            let state = self.state().await?;
-            if self.view(&bundle, &state).etag(&site) != message.etag {
-                return Err(refuse::stale(format!(
-                    "site {site} has changed since you read it; read it again"
-                )));
-            }
-            // A run that begins or ends takes its lock: what was compared stays as it is.
-            let lock = records::lock(&format!("site/{site}"));
-            let held = self.store().range(Range::key(&lock)).await.map_err(refuse::store)?;
-            guards.push(Compare::modified(lock, held.kvs.first().map_or(0, |kv| kv.mod_revision)));
-        }
-        self.ask(&wish, Ask::Acknowledge { site: site.clone(), reason }, guards).await?;
+        let known = self.known(&wish).await?;
+        let seen = Some(message.etag).filter(|etag| !etag.is_empty());
+        self.ask(&wish, Ask::Acknowledge { site: site.clone(), reason, seen }, Vec::new()).await?;
         if !known {
             // A site is shown as it was judged last, and that may have been before.
             let judged = tokio::time::timeout(JUDGED_WITHIN, self.released(&site)).await;

@@ -22,7 +22,7 @@ async fn store() -> Arc<dyn Store> {
 }
 
 fn wish<'a>(request: &'a str, by: &'a Identity, expected: Option<Option<Digest>>) -> Wish<'a> {
-    Wish { by, reason: "a test", request, expected, wall_ms: 7 }
+    Wish { by, reason: "a test", request, expected, keep: Some(&[]), wall_ms: 7 }
 }
 
 #[tokio::test]

@@ -28,9 +28,12 @@ pub struct ApplyArgs {
     /// Digest that is current now, as far as you know: if it is another one, nothing is done
     #[arg(long, value_name = "DIGEST")]
     etag: Option<String>,
-    /// Why
+    /// Why; needed with --replace-fleet
     #[arg(long)]
     reason: Option<String>,
+    /// Also if the fleet has another name than the current one, or lacks a site in which a member lives
+    #[arg(long, requires = "reason")]
+    replace_fleet: bool,
     /// Repeat a request whose outcome is not known: the id that the error printed
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -45,6 +48,7 @@ pub async fn run(args: ApplyArgs, client: &mut Client, output: &mut Output) -> R
         validate_only: args.dry_run,
         etag: args.etag.unwrap_or_default(),
         reason: args.reason.unwrap_or_default(),
+        replace_fleet: args.replace_fleet,
     };
     let applied = client
         .call(

@@ -24,6 +24,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// A watch whose member falls silent is noticed after twice this.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
+mod handshake;
+
+use handshake::{Handshake, Refusal};
+
 /// Files for mutual TLS, all in PEM.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
@@ -45,6 +49,14 @@ pub struct Client {
 struct Member {
     address: String,
     endpoint: Endpoint,
+    /// For https: how to find out who refuses whose certificate.
+    handshake: Option<Handshake>,
+}
+
+/// Why a member was not used.
+struct Silent {
+    why: String,
+    refusal: Option<Refusal>,
 }
 
 impl Client {
@@ -149,12 +161,13 @@ impl Client {
         let mut asked: FuturesUnordered<_> = (0..self.members.len())
             .filter(|index| !silent.contains(index))
             .map(|index| {
-                let endpoint = self.members[index].endpoint.clone();
-                async move { (index, probe(endpoint).await) }
+                let Member { endpoint, handshake, .. } = &self.members[index];
+                let (endpoint, handshake) = (endpoint.clone(), handshake.clone());
+                async move { (index, probe(endpoint, handshake).await) }
             })
             .collect();
         let mut second_best = None;
-        let mut reasons = Vec::new();
+        let (mut reasons, mut refusals) = (Vec::new(), Vec::new());
         while let Some((index, answer)) = asked.next().await {
             match answer {
                 Ok((channel, true)) => {
@@ -162,23 +175,38 @@ impl Client {
                     return Ok((index, channel));
                 }
                 Ok((channel, false)) => second_best = second_best.or(Some((index, channel))),
-                Err(why) => reasons.push(format!("{}: {why}", self.members[index].address)),
+                Err(Silent { why, refusal }) => {
+                    reasons.push(format!("{}: {why}", self.members[index].address));
+                    refusals.extend(refusal);
+                }
             }
         }
         self.connected = second_best.clone();
-        second_best.ok_or_else(|| unreachable(reasons))
+        second_best.ok_or_else(|| unreachable(reasons, &refusals))
     }
 }
 
-fn unreachable(mut reasons: Vec<String>) -> Failure {
+fn unreachable(mut reasons: Vec<String>, refusals: &[Refusal]) -> Failure {
     reasons.sort();
-    let message = format!("no member answers\n  {}", reasons.join("\n  "));
-    Failure::new(Exit::Unreachable, message)
-        .hint("name others: --server host:7766,host:7766, or STANDFAST_SERVER")
+    let lines = reasons.join("\n  ");
+    if refusals.contains(&Refusal::Ours) {
+        return Failure::new(Exit::Denied, format!("no member takes your certificate\n  {lines}")).hint(
+            "--tls-cert and --tls-key must be of the authority that the members know, and not have ended: \
+             standfast pki issue",
+        );
+    }
+    let failure = Failure::new(Exit::Unreachable, format!("no member answers\n  {lines}"));
+    match refusals.contains(&Refusal::Theirs) {
+        true => failure.hint(
+            "--tls-ca must be the authority of the members' certificates, and each member be called by a name \
+             or address that stands in its own",
+        ),
+        false => failure.hint("name others: --server host:7766,host:7766, or STANDFAST_SERVER"),
+    }
 }
 
 /// Whether a member answers, and whether it serves.
-async fn probe(endpoint: Endpoint) -> Result<(Channel, bool), String> {
+async fn probe(endpoint: Endpoint, handshake: Option<Handshake>) -> Result<(Channel, bool), Silent> {
     let ask = async {
         let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
         let mut health = HealthClient::new(channel.clone());
@@ -191,9 +219,23 @@ async fn probe(endpoint: Endpoint) -> Result<(Channel, bool), String> {
             }),
         }
     };
-    tokio::time::timeout(ANSWER_WITHIN, ask)
-        .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER_WITHIN.as_secs())))
+    let why = match tokio::time::timeout(ANSWER_WITHIN, ask).await {
+        Ok(Ok(answered)) => return Ok(answered),
+        Ok(Err(why)) => why,
+        Err(_) => {
+            let why = format!("no answer within {} s", ANSWER_WITHIN.as_secs());
+            return Err(Silent { why, refusal: None });
+        }
+    };
+    // What the layers above say of a refused certificate is chance: a broken pipe, an alert.
+    let refused = match handshake {
+        Some(handshake) => tokio::time::timeout(ANSWER_WITHIN, handshake.refused()).await.ok().flatten(),
+        None => None,
+    };
+    Err(match refused {
+        Some((refusal, why)) => Silent { why, refusal: Some(refusal) },
+        None => Silent { why, refusal: None },
+    })
 }
 
 /// The layers of a transport say "transport error"; the innermost says what it was.
@@ -210,7 +252,7 @@ pub(super) fn another_may_answer(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled)
 }
 
-fn member(address: &str, tls: Option<&ClientTlsConfig>) -> Result<Member, Failure> {
+fn member(address: &str, tls: Option<&(ClientTlsConfig, Handshake)>) -> Result<Member, Failure> {
     let url = match (address.contains("://"), tls) {
         (true, _) => address.to_owned(),
         (false, Some(_)) => format!("https://{address}"),
@@ -227,7 +269,7 @@ fn member(address: &str, tls: Option<&ClientTlsConfig>) -> Result<Member, Failur
         .keep_alive_timeout(KEEP_ALIVE)
         .keep_alive_while_idle(true);
     match (url.starts_with("https://"), tls) {
-        (true, Some(tls)) => {
+        (true, Some((tls, _))) => {
             endpoint = endpoint.tls_config(tls.clone()).map_err(|error| {
                 Failure::usage(format!("the TLS files do not work: {}", root_cause(&error)))
             })?;
@@ -236,12 +278,13 @@ fn member(address: &str, tls: Option<&ClientTlsConfig>) -> Result<Member, Failur
         (false, Some(_)) => return Err(bad("TLS files are given, and http does not use them")),
         (false, None) => {}
     }
-    Ok(Member { address: address.to_owned(), endpoint })
+    let handshake = tls.map(|(_, handshake)| handshake.to(endpoint.uri()));
+    Ok(Member { address: address.to_owned(), endpoint, handshake })
 }
 
 impl Tls {
     /// None when no file is named.
-    fn config(&self) -> Result<Option<ClientTlsConfig>, Failure> {
+    fn config(&self) -> Result<Option<(ClientTlsConfig, Handshake)>, Failure> {
         let (ca, cert, key) = match (&self.ca, &self.cert, &self.key) {
             (None, None, None) => return Ok(None),
             (Some(ca), Some(cert), Some(key)) => (ca, cert, key),
@@ -257,11 +300,12 @@ impl Tls {
         let read = |path: &PathBuf| {
             fs::read(path).map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
         };
-        Ok(Some(
-            ClientTlsConfig::new()
-                .ca_certificate(Certificate::from_pem(read(ca)?))
-                .identity(Identity::from_pem(read(cert)?, read(key)?)),
-        ))
+        let (ca_pem, cert_pem, key_pem) = (read(ca)?, read(cert)?, read(key)?);
+        let handshake = Handshake::new([(ca, &ca_pem), (cert, &cert_pem), (key, &key_pem)])?;
+        let config = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(ca_pem))
+            .identity(Identity::from_pem(cert_pem, key_pem));
+        Ok(Some((config, handshake)))
     }
 }
 

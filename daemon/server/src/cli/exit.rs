@@ -15,14 +15,14 @@ pub enum Exit {
     Done = 0,
     /// A run or a remote operation failed.
     Failed = 1,
-    /// The command line is wrong.
+    /// The command line, a file or the settings are wrong, or name what is not there.
     Usage = 2,
     /// Something was found that refuses it: an error in a file, a guard, a condition. Nothing
     /// was begun.
     Found = 3,
     /// Changes are pending (`plan --exit-code`).
     Pending = 4,
-    /// No member answers, or the store has no quorum.
+    /// No member answers, or the store takes no writes.
     Unreachable = 5,
     /// Not allowed.
     Denied = 6,
@@ -105,17 +105,16 @@ impl From<Status> for Failure {
 
 fn exit_of_reason(said: &str) -> Option<Exit> {
     Some(match said {
-        reason::FINDINGS | reason::GUARD_REFUSED | reason::REQUIRE_UNMET => Exit::Found,
-        reason::BAD_FIELD | reason::REQUEST_ID_REUSED => Exit::Usage,
+        reason::FINDINGS
+        | reason::GUARD_REFUSED
+        | reason::REQUIRE_UNMET
+        | reason::LOCKED
+        | reason::CONSENT_NEEDED => Exit::Found,
+        reason::BAD_FIELD | reason::REQUEST_ID_REUSED | reason::NO_SUCH_THING => Exit::Usage,
         reason::STALE_ETAG | reason::STALE_PLAN => Exit::Stale,
         reason::NO_CERTIFICATE | reason::NOT_ALLOWED => Exit::Denied,
         reason::NO_QUORUM => Exit::Unreachable,
-        reason::NO_SUCH_THING
-        | reason::LOCKED
-        | reason::WRONG_STATE
-        | reason::COMPACTED
-        | reason::TOO_LARGE
-        | reason::UNCERTAIN => Exit::Failed,
+        reason::WRONG_STATE | reason::COMPACTED | reason::TOO_LARGE | reason::UNCERTAIN => Exit::Failed,
         _ => return None,
     })
 }
@@ -123,7 +122,7 @@ fn exit_of_reason(said: &str) -> Option<Exit> {
 fn exit_of_code(code: Code) -> Exit {
     match code {
         Code::Ok => Exit::Done,
-        Code::InvalidArgument => Exit::Usage,
+        Code::InvalidArgument | Code::NotFound => Exit::Usage,
         Code::Unavailable | Code::DeadlineExceeded => Exit::Unreachable,
         Code::PermissionDenied | Code::Unauthenticated => Exit::Denied,
         Code::Aborted => Exit::Stale,
@@ -166,6 +165,8 @@ fn hint_of(said: &str, metadata: impl Fn(&str) -> Option<String>) -> Option<Stri
         reason::NO_CERTIFICATE => {
             Some("give a client certificate: --tls-ca, --tls-cert, --tls-key".to_owned())
         }
+        reason::CONSENT_NEEDED => metadata("field")
+            .map(|field| format!("if that is meant: --{} --reason 'why'", field.replace('_', "-"))),
         reason::STALE_ETAG => Some("read it again, and decide again".to_owned()),
         reason::STALE_PLAN => Some("make the plan again, and look at it again".to_owned()),
         _ => None,
@@ -265,7 +266,7 @@ mod tests {
         details.set_error_info(reason::LOCKED, "standfast", metadata);
         let refused = Status::with_error_details(Code::FailedPrecondition, "b is taken", details);
         let failure = Failure::from(refused);
-        assert_eq!(failure.exit, Exit::Failed);
+        assert_eq!(failure.exit, Exit::Found);
         assert_eq!(failure.hints, ["to look at it: standfast run get shop-7kq2"]);
     }
 
@@ -277,6 +278,7 @@ mod tests {
         assert_eq!(exit(Code::PermissionDenied), Exit::Denied);
         assert_eq!(exit(Code::Aborted), Exit::Stale);
         assert_eq!(exit(Code::InvalidArgument), Exit::Usage);
+        assert_eq!(exit(Code::NotFound), Exit::Usage);
         assert_eq!(exit(Code::Internal), Exit::Failed);
     }
 

@@ -26,6 +26,15 @@ pub async fn run(args: StatusArgs, client: &mut Client, output: &mut Output) -> 
         })
         .await?;
     output.data(&status, show)?;
+    if let Some(store) = status.store.as_ref().filter(|store| !store.writable) {
+        let message =
+            "the store takes no writes: nothing can be decided or done, and what is shown may be old";
+        let failure = Failure::new(Exit::Unreachable, message);
+        return Err(match store.kind.as_str() {
+            "etcd" => failure.hint("bring back a majority of its members"),
+            _ => failure,
+        });
+    }
     let waits = args.exit_code && !status.waiting.is_empty();
     Ok(if waits { Exit::Waiting } else { Exit::Done })
 }

@@ -128,6 +128,11 @@ async fn without_a_store_reads_fail_by_name_and_the_status_still_answers() {
     let store = status.store.expect("it says how the store does");
     assert!(!store.writable && !store.problem.is_empty(), "{store:?}");
     assert_eq!((status.fleet.as_str(), status.leader), ("test", None));
+    assert_eq!(status.next_commands, Vec::<String>::new(), "nothing that would fail is proposed");
+    let seen = standfast(&[member.address], "status").await;
+    assert_eq!(seen.exit(), Exit::Unreachable, "{seen:?}");
+    assert!(seen.out.contains("NOT WRITABLE"), "what is known is shown: {}", seen.out);
+    assert!(seen.failure().message.contains("takes no writes"), "{}", seen.failure());
     let ill = async {
         while health.check(check()).await.unwrap().into_inner().status() != ServingStatus::NotServing {
             tokio::time::sleep(Duration::from_millis(50)).await;

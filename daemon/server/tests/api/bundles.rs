@@ -8,6 +8,10 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::fixture::*;
+use crate::console::standfast;
+use standfast::cli::exit::Exit;
+use standfast::records::MEMBERS;
+use standfast::store::Range;
 
 fn request(files: &[(&str, String)], id: &str) -> ApplyBundleRequest {
     ApplyBundleRequest { files: bundle_files(files), request_id: id.into(), ..ApplyBundleRequest::default() }
@@ -107,4 +111,47 @@ async fn requests_that_make_no_sense_name_the_field() {
         assert_eq!(status.get_error_details().bad_request().unwrap().field_violations[0].field, field);
         assert_eq!(why::<()>(Err(status)), (Code::InvalidArgument, reason::BAD_FIELD.into()));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_takes_nothing_away_unless_that_is_meant() {
+    // Situation: somebody applies the files of another cluster, or a fleet in which a site is
+    // missing. Danger: the members go on under a stranger's rules, or one of them counts no more,
+    // and nobody notices. Expectation: it is refused with what would be lost, dry run or not, and
+    // done by who says that it is meant, and why.
+    let (store, member, _tool) = led().await;
+    let mut client = BundlesClient::new(member.channel().await);
+    let renamed = |text: &str| text.replace("fleet: test", "fleet: other");
+    let other: Vec<_> = files(1).into_iter().map(|(name, text)| (name, renamed(&text))).collect();
+    let without = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with("  w: "));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let smaller: Vec<_> = files(1).into_iter().map(|(name, text)| (name, without(&text))).collect();
+    soon("the leader has registered", async || {
+        let members = store.range(Range::prefix(MEMBERS)).await.unwrap();
+        !members.kvs.is_empty()
+    })
+    .await;
+    let consent = (Code::FailedPrecondition, reason::CONSENT_NEEDED.to_owned());
+    for (files, said) in [(&other, "works by the fleet test"), (&smaller, "w1 in w")] {
+        for dry in [true, false] {
+            let request = ApplyBundleRequest { validate_only: dry, ..request(files, "r1") };
+            let status = client.apply_bundle(request).await.expect_err("it is refused");
+            assert!(status.message().contains(said), "{}", status.message());
+            assert_eq!(why::<()>(Err(status)), consent);
+        }
+    }
+    let meant = ApplyBundleRequest { replace_fleet: true, ..request(&other, "r2") };
+    assert_eq!(why(client.apply_bundle(meant.clone()).await).1, reason::BAD_FIELD, "it takes a reason");
+    let meant = ApplyBundleRequest { reason: "a new name".into(), ..meant };
+    assert!(client.apply_bundle(meant).await.unwrap().into_inner().changed);
+
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files(1) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let seen = standfast(&[member.address], &format!("apply {}", folder.path().display())).await;
+    assert_eq!(seen.exit(), Exit::Found, "{seen:?}");
+    assert!(seen.failure().to_string().contains("--replace-fleet --reason 'why'"), "{}", seen.failure());
 }

@@ -1,6 +1,7 @@
 //! What does not hold refuses a run that a person wants, by number, and says what to do.
 
 use standfast_proto::reason;
+use standfast_proto::v1::sites_client::SitesClient;
 use standfast_proto::v1::*;
 use tokio::net::TcpListener;
 use tonic::Code;
@@ -122,6 +123,40 @@ async fn a_requirement_that_does_not_hold_refuses_a_person() {
     let seen = standfast(&[member.address], words).await;
     assert_eq!(seen.exit(), Exit::Found, "{seen:?}");
     assert!(seen.failure().to_string().contains("nobody may waive it"), "{}", seen.failure());
+
+    // What is gone from the terminal is told later.
+    let mut sites = SitesClient::new(member.channel().await);
+    let why_not = sites.why_not(WhyNotRequest { site: "a".into() }).await.unwrap().into_inner();
+    let [refusal] = why_not.refusals.as_slice() else { panic!("{:?}", why_not.refusals) };
+    assert_eq!((refusal.playbook.as_str(), refusal.to.as_str()), ("silent", "b"));
+    let guard = refusal.guard.as_ref().unwrap();
+    assert_eq!((guard.id.as_str(), guard.name.as_str()), ("", "required"));
+    assert!(guard.reason.starts_with("local wanted silent from a to b: "), "{}", guard.reason);
+    standfast(&[member.address], "run start shop --from a --to b --mode drill --reason exercise").await;
+    let seen = standfast(&[member.address], "why-not a").await;
+    assert!(seen.out.contains("local wanted shop from a to b: ") && seen.out.contains("G10"), "{}", seen.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_sends_is_not_thrown_back_at_them_whole() {
+    // Situation: a caller sends a name of 100 kB. Danger: the answer does not fit into the headers
+    // that a client takes, and all that is seen of it is a broken call.
+    let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let member = leader(&tool).await;
+    let huge = "\u{fc}".repeat(50_000);
+    let mut client = member.runs().await;
+    let wrong = client.create_run(drill(&huge, "r1")).await;
+    assert_eq!(why(wrong), (Code::NotFound, reason::NO_SUCH_THING.into()));
+    let wrong = client.get_run(GetRunRequest { id: huge.clone() }).await;
+    assert_eq!(why(wrong), (Code::NotFound, reason::NO_SUCH_THING.into()));
+    let from = CreateRunRequest { from: huge.clone(), ..drill("shop", "r2") };
+    assert_eq!(why(client.create_run(from).await), (Code::NotFound, reason::NO_SUCH_THING.into()));
+    let waiver = Override { name: huge.clone(), reason: huge.clone(), ..Override::default() };
+    let wrong = CreateRunRequest { overrides: vec![waiver], ..drill("shop", "r3") };
+    assert_eq!(why(client.create_run(wrong).await), (Code::InvalidArgument, reason::BAD_FIELD.into()));
+    let inputs = [(huge.clone(), huge.clone())].into();
+    let wrong = CreateRunRequest { inputs, ..drill("shop", "r4") };
+    assert_eq!(why(client.create_run(wrong).await), (Code::InvalidArgument, reason::BAD_FIELD.into()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,8 @@ fn refused(guard: Guard, wall_ms: i64) -> (String, Refused) {
         votes: Vec::new(),
         inside: Vec::new(),
     };
-    let refused = Refused { site: "a".into(), wall_ms, guard, reason: "no".into(), finding };
+    let (site, reason) = ("a".into(), "no".into());
+    let refused = Refused { site, wall_ms, guard: Some(guard), reason, finding, wanted: None };
     (format!("{REFUSALS}a/{}", guard.id()), refused)
 }
 

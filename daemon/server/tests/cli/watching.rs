@@ -108,7 +108,7 @@ async fn a_watch_that_a_member_refuses_begins_at_another() {
     assert_eq!(seen.exit(), Exit::Done, "{seen:?}");
 
     let unknown = Member::start(refused(Code::NotFound, reason::NO_SUCH_THING, &[])).await;
-    assert_eq!(standfast(&[unknown.address], "run watch shop-2").await.exit(), Exit::Failed);
+    assert_eq!(standfast(&[unknown.address], "run watch shop-2").await.exit(), Exit::Usage);
 }
 
 #[tokio::test]

@@ -16,10 +16,10 @@ stderr. Colours only on a terminal, and not if `NO_COLOR` is set.
 |---|---|
 | 0 | done |
 | 1 | a run or a remote operation failed |
-| 2 | the command line, a file, or the settings cannot be read as such |
-| 3 | something was found that refuses it: an error in a file, a guard, a condition |
+| 2 | the command line, a file, or the settings cannot be used as such, or name what is not there |
+| 3 | something was found that refuses it: an error in a file, a guard, a condition, a run that is there |
 | 4 | changes are pending (`--exit-code`) |
-| 5 | no member answers, or the store has no quorum |
+| 5 | no member answers, or the store takes no writes |
 | 6 | not allowed |
 | 7 | the plan or the etag is stale |
 | 8 | it waits for people |

@@ -5,9 +5,9 @@ use super::super::state::State;
 use super::super::wire;
 use crate::clock;
 use standfast_core::bundle::Bundle;
-use standfast_core::controller::{Judged, Judgement, Refused};
+use standfast_core::controller::{Judged, Judgement, Refused, site_etag};
 use standfast_core::ids::{MemberId, SiteId};
-use standfast_core::rules::{OnLoss, Rules};
+use standfast_core::rules::Rules;
 use standfast_core::time::Span;
 use standfast_core::verdict::{Court, Finding, SiteVote, Snapshot, Verdict, Word};
 use standfast_core::vote::{Observation, Vote};
@@ -86,12 +86,8 @@ impl View<'_> {
     }
 
     /// Changes when a hold-down begins or ends, or a run takes or leaves the site.
-    pub(crate) fn etag(&self, site: &SiteId) -> String {
-        let held = if self.state.hold(site).is_some() { "held" } else { "free" };
-        match self.run(site).as_str() {
-            "" => held.to_owned(),
-            run => format!("{held}-{run}"),
-        }
+    fn etag(&self, site: &SiteId) -> String {
+        site_etag(self.state.hold(site).is_some(), self.state.locks.get(&format!("site/{site}")))
     }
 
     fn run(&self, site: &SiteId) -> String {
@@ -233,17 +229,24 @@ fn probe(member: &MemberId, text: &str) -> v1::ProbeResult {
 
 /// A refused failover.
 pub(crate) fn refusal(refused: &Refused, rules: Option<&Rules>) -> v1::Refusal {
-    let Refused { site, wall_ms, guard, reason, finding } = refused;
+    let Refused { site, wall_ms, guard, reason, finding, wanted } = refused;
     let entry = rules.and_then(|rules| rules.on_loss(site));
-    let name = |of: fn(&OnLoss) -> String| entry.map(of).unwrap_or_default();
+    let entry = entry.map(|entry| (entry.playbook.to_string(), entry.to.to_string()));
+    let wanted = wanted.as_ref().map(|wanted| (wanted.playbook.to_string(), wanted.to.to_string()));
+    let (playbook, to) = wanted.or(entry).unwrap_or_default();
+    let outcome = v1::GuardOutcome::Refused;
+    // What a playbook requires has no number.
+    let required =
+        || v1::GuardDecision { name: "required".into(), outcome: outcome.into(), ..Default::default() };
+    let guard = guard.map_or_else(required, |guard| wire::guard(guard, outcome, ""));
     v1::Refusal {
         site: site.to_string(),
-        guard: Some(wire::guard(*guard, v1::GuardOutcome::Refused, reason)),
+        guard: Some(v1::GuardDecision { reason: reason.clone(), ..guard }),
         first_at: wire::time(*wall_ms),
         last_at: wire::time(*wall_ms),
         count: 1,
         evidence: evidence(site, &finding.votes, *wall_ms),
-        playbook: name(|entry| entry.playbook.to_string()),
-        to: name(|entry| entry.to.to_string()),
+        playbook,
+        to,
     }
 }
