@@ -108,7 +108,9 @@ impl Cluster<'_> {
             Want::Resume => command(Command::Resume { reason }),
             Want::Abort => command(Command::Abort { reason }),
             Want::StepDown => Some(Ask::StepDown { reason }),
-            Want::Acknowledge(site) => Some(Ask::Acknowledge { site: self.case.site(site).clone(), reason }),
+            Want::Acknowledge(site) => {
+                Some(Ask::Acknowledge { site: self.case.site(site).clone(), reason, seen: None })
+            }
         };
         if let Some(ask) = ask {
             self.wish(kim(), ask);
