@@ -71,6 +71,7 @@ impl Given {
             leash: None,
             validity: None,
             cancel: CancellationToken::new(),
+            fences: None,
         }
     }
 }

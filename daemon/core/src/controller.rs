@@ -13,6 +13,7 @@ use crate::plan::Plan;
 use crate::readiness::{Book, Ready};
 use crate::rules::{OnLoss, Rules};
 use crate::run::{Run, State};
+use crate::site_lease::Expiry;
 use crate::time::{Mono, Now, Span};
 use crate::verdict::Court;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -66,6 +67,7 @@ pub struct Controller {
     withdrawn: BTreeSet<RunId>,
     runs_begun: u64,
     judgement: Judgement,
+    expiries: BTreeMap<SiteId, Expiry>,
 }
 
 impl Controller {
@@ -89,7 +91,13 @@ impl Controller {
             refused: BTreeMap::new(),
             withdrawn: BTreeSet::new(),
             runs_begun: 0,
+            expiries: BTreeMap::new(),
         }
+    }
+
+    /// What the end of each site's lease proves, by the latest judgement.
+    pub fn expiries(&self) -> &BTreeMap<SiteId, Expiry> {
+        &self.expiries
     }
 
     /// The latest judgement.
@@ -142,7 +150,7 @@ impl Controller {
                 self.bundle = Some((bundle, rules));
             }
             Input::Snapshot { snapshot, sent } => {
-                self.court.on_snapshot(snapshot, sent);
+                self.court.on_snapshot(snapshot, sent, now);
                 self.judge(now, &mut effects);
             }
             Input::Tick => {
@@ -244,6 +252,22 @@ impl Controller {
                     None
                 });
                 effects.push(Effect::Answer { request, answer });
+            }
+            Ask::Rejoin { site, .. } => {
+                let fenced = self.court.leases().fenced.contains_key(&site);
+                let held = self.engines.values().map(Engine::run).find(|run| run.plan.request.from == site);
+                let refusal = |message| Refusal::new(RefusalKind::Precondition, message);
+                effects.push(match held {
+                    _ if !fenced => {
+                        Effect::Answer { request, answer: Err(refusal(format!("{site} is not fenced"))) }
+                    }
+                    Some(run) => {
+                        let message = format!("run {} leaves {site} now; let it end first", run.id);
+                        let about = Some(About::Run(run.id.clone()));
+                        Effect::Answer { request, answer: Err(Refusal { about, ..refusal(message) }) }
+                    }
+                    None => Effect::Unfence { site, request },
+                });
             }
             Ask::StepDown { .. } => {
                 effects.push(Effect::Answer { request, answer: Ok(None) });

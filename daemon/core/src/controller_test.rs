@@ -148,6 +148,7 @@ impl Town {
                     rounds: 99,
                     bad: 0,
                     good: 0,
+                    leased: false,
                     failing: vec![],
                 };
                 let sites = [("a", on_a), ("b", destination), ("w", Vote::Up)];
@@ -165,7 +166,7 @@ impl Town {
             let observations = vec![says("b", self.votes[0]), says("w", self.votes[1])];
             let members =
                 self.live.iter().map(|site| (MemberId::new(format!("m-{site}")), SiteId::from(*site)));
-            let snapshot = Snapshot { observations, members: members.collect() };
+            let snapshot = Snapshot { observations, members: members.collect(), ..Snapshot::default() };
             self.give(Input::Snapshot { snapshot, sent: Mono::from_ms(self.ms) });
             self.give(Input::Tick);
         }
@@ -329,7 +330,7 @@ fn where_too_few_are_heard_nothing_moves() {
 }
 
 #[test]
-fn without_a_site_lease_only_laboratories_act() {
+fn where_nothing_stops_a_lost_site_a_person_is_asked() {
     let mut town = Town::new("lab: true\nautomation: act\n", "w");
     let (bundle, rules) = town.controller.bundle.clone().unwrap();
     town.controller.bundle = Some((bundle, Arc::new(Rules { lab: false, ..(*rules).clone() })));

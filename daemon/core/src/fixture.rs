@@ -26,5 +26,7 @@ pub(crate) fn three_sites() -> Rules {
         roles: BTreeMap::new(),
         probes: BTreeMap::new(),
         services: BTreeMap::new(),
+        sentries: BTreeMap::new(),
+        power_off: Default::default(),
     }
 }

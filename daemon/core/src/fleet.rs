@@ -5,15 +5,17 @@
 
 mod build;
 pub mod control;
+pub mod sentry;
 pub mod service;
 
 pub use control::{Control, Evidence, Home, Homes};
+pub use sentry::Sentry;
 pub use service::{Placement, Replication, Service, ServiceKind};
 
 use crate::bind::Scope;
 use crate::check::{Check, Database, RecordType};
 use crate::decode::Call;
-use crate::ids::{Identity, PlaybookId, ResourceId, SecretName, ServiceId, SiteId};
+use crate::ids::{Identity, PlaybookId, ResourceId, SecretName, SentryId, ServiceId, SiteId};
 use crate::rules::{self, Automation, Looks, Probe, Role, Rules};
 use crate::schema::ResourceKind;
 use crate::source::{Place, Spanned};
@@ -53,6 +55,8 @@ pub struct Fleet {
     pub power_off: BTreeMap<SiteId, Vec<String>>,
     /// How often it is looked whether that could run, and what follows.
     pub readiness: Spanned<Looks>,
+    /// What stops the hosts of a site that is cut off.
+    pub sentries: BTreeMap<SentryId, Sentry>,
     /// What is run when a site is lost.
     pub on_loss: Vec<OnLoss>,
     /// Whether what is not said counts as failed.
@@ -214,6 +218,8 @@ impl Fleet {
             roles: self.roles.clone(),
             probes: self.probes().into_iter().map(|(site, checks)| (site, numbered(checks))).collect(),
             services,
+            sentries: sentry::by_site(&self.sentries),
+            power_off: self.power_off.keys().cloned().collect(),
         }
     }
 

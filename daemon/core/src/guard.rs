@@ -40,9 +40,9 @@ pub enum Guard {
     /// The fleet lets the daemon act by itself.
     #[serde(rename = "G08")]
     Automation,
-    /// Without a site lease and a sentry only laboratories act by themselves.
+    /// Something stops the site when it is cut off: its sentries, or a command that cuts its power.
     #[serde(rename = "G09")]
-    Laboratory,
+    Enforcement,
     /// The replica is near enough; asked by the run itself, before its first step.
     #[serde(rename = "G10")]
     Lag,
@@ -65,7 +65,7 @@ impl Guard {
         Self::Locks,
         Self::HoldDown,
         Self::Automation,
-        Self::Laboratory,
+        Self::Enforcement,
         Self::Lag,
         Self::Fence,
         Self::Readiness,
@@ -87,7 +87,7 @@ impl Guard {
             Self::Locks => "locks",
             Self::HoldDown => "hold-down",
             Self::Automation => "automation",
-            Self::Laboratory => "laboratory",
+            Self::Enforcement => "enforcement",
             Self::Lag => "lag",
             Self::Fence => "fence",
             Self::Readiness => "readiness",
@@ -141,6 +141,8 @@ pub struct Facts<'a> {
     pub hold: Option<(SiteId, Span)>,
     /// Whether the playbook could run as the last look has it, and why (not).
     pub readiness: Result<String, String>,
+    /// What stops the site when it is cut off, or why nothing does.
+    pub enforced: Result<String, String>,
 }
 
 /// A rule: passes with a reason, or refuses with one.
@@ -155,7 +157,7 @@ const TABLE: [(Guard, Rule); 9] = [
     (Guard::Locks, locks),
     (Guard::HoldDown, hold_down),
     (Guard::Automation, automation),
-    (Guard::Laboratory, laboratory),
+    (Guard::Enforcement, enforcement),
 ];
 
 /// Asks every guard, in order.
@@ -278,12 +280,11 @@ fn automation(facts: &Facts<'_>) -> Result<String, String> {
     }
 }
 
-fn laboratory(facts: &Facts<'_>) -> Result<String, String> {
+fn enforcement(facts: &Facts<'_>) -> Result<String, String> {
     if facts.rules.lab || facts.rules.automation != Automation::Act {
-        Ok(if facts.rules.lab { "lab: true" } else { "nothing acts by itself" }.into())
-    } else {
-        Err("this version has no site lease and no sentry: automation: act needs lab: true".into())
+        return Ok(if facts.rules.lab { "lab: true" } else { "nothing acts by itself" }.into());
     }
+    facts.enforced.clone()
 }
 
 fn readiness(facts: &Facts<'_>) -> Result<String, String> {

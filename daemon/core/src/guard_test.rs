@@ -8,6 +8,7 @@ fn vote(voter: &str, vote: Vote) -> SiteVote {
         vote,
         held_for: Span::secs(20),
         failing: vec![],
+        leased: true,
         discounted: None,
     };
     SiteVote { voter: voter.into(), vote, words: vec![word] }
@@ -34,6 +35,7 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         locked: None,
         hold: None,
         readiness: Ok("ready, looked at 3m ago".into()),
+        enforced: Err("it has no sentry".into()),
     }
 }
 
@@ -101,7 +103,7 @@ fn each_guard_refuses_alone() {
         ),
         (Guard::Automation, facts(&advise, &good), "advise"),
         (Guard::Automation, facts(&none, &good), "no playbook"),
-        (Guard::Laboratory, facts(&real, &good), "lab: true"),
+        (Guard::Enforcement, facts(&real, &good), "it has no sentry"),
     ];
     for (guard, facts, words) in cases {
         let (by, reason) = refused(&facts).unwrap_or_else(|| panic!("{guard} let it pass"));

@@ -88,6 +88,10 @@ name!(
     MemberId
 );
 name!(
+    /// A process on a data host that stops it when its site is cut off.
+    SentryId
+);
+name!(
     /// One execution of a plan.
     RunId
 );

@@ -35,6 +35,8 @@ pub mod report;
 pub mod rules;
 pub mod run;
 pub mod schema;
+pub mod sentry;
+pub mod site_lease;
 pub mod source;
 pub mod time;
 pub mod timing;

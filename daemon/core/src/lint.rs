@@ -8,6 +8,7 @@ mod objectives;
 mod order;
 mod people;
 mod references;
+mod sentries;
 mod steps;
 mod together;
 mod traffic;

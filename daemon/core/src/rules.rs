@@ -4,7 +4,8 @@
 //! decisions read, with everything resolved.
 
 use crate::check::Check;
-use crate::ids::{Identity, PlaybookId, ServiceId, SiteId};
+use crate::ids::{Identity, PlaybookId, SentryId, ServiceId, SiteId};
+use crate::site_lease::Guarding;
 use crate::time::Span;
 use crate::timing::Timing;
 use serde::{Deserialize, Serialize};
@@ -99,12 +100,25 @@ pub struct Rules {
     pub probes: BTreeMap<SiteId, Vec<Probe>>,
     /// The services that are active in each site; sites without are absent.
     pub services: BTreeMap<SiteId, BTreeSet<ServiceId>>,
+    /// What stops a site that is cut off; sites without are absent.
+    pub sentries: BTreeMap<SiteId, BTreeMap<SentryId, Guarding>>,
+    /// Sites whose power can be cut by a command.
+    pub power_off: BTreeSet<SiteId>,
 }
 
 impl Rules {
     /// What is run when `site` is lost.
     pub fn on_loss(&self, site: &SiteId) -> Option<&OnLoss> {
         self.on_loss.iter().find(|entry| entry.site == *site)
+    }
+
+    /// The services active in `site` that none of its sentries stops.
+    pub fn unguarded(&self, site: &SiteId) -> BTreeSet<&ServiceId> {
+        let sentries = self.sentries.get(site);
+        let guards = |service: &ServiceId| {
+            sentries.is_some_and(|all| all.values().any(|sentry| sentry.services.contains(service)))
+        };
+        self.services.get(site).into_iter().flatten().filter(|service| !guards(service)).collect()
     }
 
     /// Whether `identity` has `role`.

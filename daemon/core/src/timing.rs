@@ -55,6 +55,12 @@ pub struct Timing {
     pub hold_down: Span,
     /// The election timeout that etcd is started with.
     pub election: Span,
+    /// Of the lease of a site that has sentries.
+    pub site_ttl: Span,
+    /// After this long without a confirmed renewal a sentry stops what writes on its host.
+    pub isolate: Span,
+    /// Beyond the end of a site's lease, until that proves a fence.
+    pub margin: Span,
 }
 
 impl Default for Timing {
@@ -84,6 +90,9 @@ impl Timing {
                 loop_lag: Span::ms(500),
                 hold_down: Span::secs(3_600),
                 election: Span::secs(1),
+                site_ttl: Span::secs(15),
+                isolate: Span::secs(9),
+                margin: Span::secs(5),
             },
             Profile::Fast => Self {
                 interval: Span::ms(500),
@@ -102,12 +111,15 @@ impl Timing {
                 loop_lag: Span::ms(500),
                 hold_down: Span::secs(3_600),
                 election: Span::secs(1),
+                site_ttl: Span::secs(4),
+                isolate: Span::ms(2_500),
+                margin: Span::secs(1),
             },
         }
     }
 
     /// Every window by its key in the fleet, as it is written there.
-    pub fn values(&self) -> [(&'static str, String); 16] {
+    pub fn values(&self) -> [(&'static str, String); 19] {
         [
             ("interval", self.interval.to_string()),
             ("timeout", self.timeout.to_string()),
@@ -125,6 +137,9 @@ impl Timing {
             ("loop_lag", self.loop_lag.to_string()),
             ("hold_down", self.hold_down.to_string()),
             ("election", self.election.to_string()),
+            ("site_ttl", self.site_ttl.to_string()),
+            ("isolate", self.isolate.to_string()),
+            ("margin", self.margin.to_string()),
         ]
     }
 
@@ -176,6 +191,20 @@ impl Timing {
                 self.sequence_stale,
                 "every observer would look silent",
             ),
+            (
+                "renew",
+                self.renew,
+                "isolate",
+                self.isolate,
+                "every site would be isolated between two renewals",
+            ),
+            (
+                "isolate",
+                self.isolate,
+                "site_ttl",
+                self.site_ttl,
+                "the lease of a site would end before anything in it has stopped",
+            ),
         ];
         let mut found: Vec<(&'static str, String)> = ordered
             .into_iter()
@@ -202,8 +231,10 @@ impl Timing {
             }
         }
         // The store grants leases in whole seconds.
-        if !self.ttl.as_ms().is_multiple_of(1_000) {
-            found.push(("ttl", format!("ttl ({}) must be whole seconds", self.ttl)));
+        for (name, ttl) in [("ttl", self.ttl), ("site_ttl", self.site_ttl)] {
+            if !ttl.as_ms().is_multiple_of(1_000) {
+                found.push((name, format!("{name} ({ttl}) must be whole seconds")));
+            }
         }
         found
     }

@@ -6,6 +6,7 @@
 
 use crate::ids::{MemberId, SiteId};
 use crate::rules::Rules;
+use crate::site_lease::{Expiry, Leases, Registry};
 use crate::time::{Mono, Now, Span};
 use crate::vote::{Observation, Vote, ineligible};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,9 @@ pub struct Word {
     pub held_for: Span,
     /// What fails.
     pub failing: Vec<String>,
+    /// Whether the site's lease was held when it began to look down.
+    #[serde(default)]
+    pub leased: bool,
     /// Why it does not count, if it does not.
     pub discounted: Option<String>,
 }
@@ -93,6 +97,8 @@ pub struct Snapshot {
     pub observations: Vec<Observation>,
     /// Every live member lease and its site.
     pub members: BTreeMap<MemberId, SiteId>,
+    /// The leases of sites.
+    pub leases: Leases,
 }
 
 #[derive(Clone, Debug)]
@@ -115,14 +121,15 @@ struct Case {
 pub struct Court {
     heard: BTreeMap<MemberId, Heard>,
     members: BTreeMap<MemberId, SiteId>,
+    registry: Registry,
     cases: BTreeMap<SiteId, Case>,
     judged: Option<Mono>,
     read: Option<Mono>,
 }
 
 impl Court {
-    /// A confirmed read; `sent` is when it was asked for, on our clock.
-    pub fn on_snapshot(&mut self, snapshot: Snapshot, sent: Mono) {
+    /// A confirmed read; `sent` is when it was asked for, on our clock, and `now` when it came.
+    pub fn on_snapshot(&mut self, snapshot: Snapshot, sent: Mono, now: Now) {
         let published: BTreeSet<&MemberId> = snapshot.observations.iter().map(|seen| &seen.member).collect();
         self.heard.retain(|member, _| published.contains(member));
         for observation in snapshot.observations {
@@ -135,7 +142,21 @@ impl Court {
             }
         }
         self.members = snapshot.members;
+        self.registry.on_read(snapshot.leases, now.mono);
         self.read = Some(sent);
+    }
+
+    /// The leases of sites, as read last.
+    pub fn leases(&self) -> &Leases {
+        self.registry.leases()
+    }
+
+    /// What the end of the lease of `finding`'s site proves.
+    pub fn expiry(&self, finding: &Finding, rules: &Rules) -> Expiry {
+        let words = finding.votes.iter().flat_map(|vote| &vote.words);
+        let seen =
+            words.filter(|word| word.discounted.is_none() && word.vote == Vote::Down).any(|word| word.leased);
+        self.registry.expiry(&finding.site, seen, rules)
     }
 
     /// Age of what is judged on; none before the first read.
@@ -166,6 +187,7 @@ impl Court {
                     vote: opinion.map_or(Vote::Abstain, |opinion| opinion.vote),
                     held_for: opinion.map_or(Span::default(), |opinion| opinion.held_for),
                     failing: opinion.map_or_else(Vec::new, |opinion| opinion.failing.clone()),
+                    leased: opinion.is_some_and(|opinion| opinion.leased),
                     // What a member left behind is news to a new leader, and may be days old.
                     discounted: if self.members.contains_key(&observation.member) {
                         ineligible(observation, now.mono.since(heard.moved), rules)

@@ -16,6 +16,7 @@ fn says(site: &str, sequence: u64, votes: &[(&str, Vote)]) -> Observation {
         rounds: 99,
         bad: 0,
         good: 0,
+        leased: false,
         failing: vec!["tcp: refused".into()],
     };
     Observation {
@@ -43,7 +44,11 @@ fn run(
     let (mut court, mut findings) = (Court::default(), Vec::new());
     for ms in (0..=until).step_by(500) {
         let (observations, live) = world(ms);
-        court.on_snapshot(Snapshot { observations, members: leases(live) }, Mono::from_ms(ms));
+        court.on_snapshot(
+            Snapshot { observations, members: leases(live), ..Snapshot::default() },
+            Mono::from_ms(ms),
+            at(ms),
+        );
         findings = court.judge(rules, at(ms));
     }
     (court, findings)
@@ -123,8 +128,9 @@ fn a_gap_in_the_leaders_time_starts_the_count_anew() {
     let mut court = Court::default();
     for ms in (0..=8_000).step_by(500).chain((11_000..=14_000).step_by(500)) {
         court.on_snapshot(
-            Snapshot { observations: both_down(ms), members: leases(&["b", "w"]) },
+            Snapshot { observations: both_down(ms), members: leases(&["b", "w"]), ..Snapshot::default() },
             Mono::from_ms(ms),
+            at(ms),
         );
         let findings = court.judge(&rules, at(ms));
         assert_ne!(of(&findings, "a").verdict, Verdict::Lost, "at {ms}");
@@ -184,7 +190,7 @@ fn what_a_dead_member_left_behind_is_no_vote() {
     assert_eq!((finding.verdict, finding.confirmed), (Verdict::Degraded, Span::default()));
     assert_eq!(finding.votes[0].words[0].discounted.as_deref(), Some("it holds no live lease"));
     let mut court = court;
-    court.on_snapshot(Snapshot::default(), Mono::from_ms(5_000));
+    court.on_snapshot(Snapshot::default(), Mono::from_ms(5_000), at(5_000));
     assert_eq!(
         court.vote(&"b".into(), &"a".into(), &rules, at(5_000)).words,
         [],
@@ -201,7 +207,7 @@ fn a_sibling_that_has_just_started_does_not_speak_for_the_destination() {
     let observations = vec![fresh, says("b", 1, &[("b", Up)]), says("w", 1, &[("b", Up)])];
     let mut members = leases(&["b", "w"]);
     members.insert("m-1".into(), "b".into());
-    court.on_snapshot(Snapshot { observations, members }, Mono::from_ms(0));
+    court.on_snapshot(Snapshot { observations, members, ..Snapshot::default() }, Mono::from_ms(0), at(0));
     let said = court.destination(&"a".into(), &"b".into(), &rules, at(0));
     assert_eq!(said, Ok("w says UP, and m-b's own probes pass".into()));
 }

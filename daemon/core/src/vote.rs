@@ -55,6 +55,9 @@ pub struct Opinion {
     /// Of these, up to now and in a row: rounds in which they did not.
     #[serde(default)]
     pub good: u32,
+    /// Whether the site's lease was held when the bad rounds began.
+    #[serde(default)]
+    pub leased: bool,
     /// What fails now: the probe, and what it answered.
     pub failing: Vec<String>,
 }
@@ -117,6 +120,7 @@ struct View {
     rounds: u64,
     bad: u32,
     good: u32,
+    leased: bool,
     vote: Vote,
     since: Now,
     failing: Vec<String>,
@@ -126,6 +130,7 @@ struct View {
 #[derive(Clone, Debug, Default)]
 pub struct Views {
     sites: BTreeMap<SiteId, View>,
+    leased: BTreeSet<SiteId>,
 }
 
 /// One answered probe of a round.
@@ -157,12 +162,18 @@ fn shown<'a>(failing: impl Iterator<Item = &'a Probed>) -> Vec<String> {
 }
 
 impl Views {
+    /// The leases of these sites are held, as the store was read just now.
+    pub fn on_leases(&mut self, held: BTreeSet<SiteId>) {
+        self.leased = held;
+    }
+
     /// A round of probes of `site` has ended.
     pub fn on_round(&mut self, site: &SiteId, round: &[Probed], timing: &Timing, now: Now) {
         let view = self.sites.entry(site.clone()).or_insert_with(|| View {
             rounds: 0,
             bad: 0,
             good: 0,
+            leased: false,
             vote: Vote::Abstain,
             since: now,
             failing: Vec::new(),
@@ -180,6 +191,9 @@ impl Views {
         let (working, failing) = (kinds(true), kinds(false));
         let dead_kinds = failing.difference(&working).count();
         let vote = if dead_kinds >= 2 {
+            if view.bad == 0 {
+                view.leased = self.leased.contains(site);
+            }
             view.good = 0;
             view.bad = view.bad.saturating_add(1);
             if view.bad >= timing.fall { Vote::Down } else { view.vote }
@@ -210,6 +224,7 @@ impl Views {
             rounds: view.rounds,
             bad: view.bad,
             good: view.good,
+            leased: view.leased,
             failing: view.failing.clone(),
         };
         self.sites.iter().map(|(site, view)| (site.clone(), opinion(view))).collect()

@@ -73,8 +73,15 @@ fn what_could_not_be_asked_says_nothing() {
 }
 
 fn observation(votes: &[(&str, Vote)]) -> Observation {
-    let opinion =
-        |vote| Opinion { vote, held_for: Span::secs(9), rounds: 9, bad: 0, good: 0, failing: vec![] };
+    let opinion = |vote| Opinion {
+        vote,
+        held_for: Span::secs(9),
+        rounds: 9,
+        bad: 0,
+        good: 0,
+        leased: false,
+        failing: vec![],
+    };
     Observation {
         member: "m1".into(),
         site: "w".into(),

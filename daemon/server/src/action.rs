@@ -20,6 +20,7 @@ mod wait;
 
 use crate::client::Error;
 use crate::condition::Env;
+use crate::site_lease::fence::Fences;
 use crate::term::Validity;
 use async_trait::async_trait;
 use standfast_core::action::{Action, Attempt, Failure, FailureKind, Inspection};
@@ -50,6 +51,8 @@ pub struct Context {
     pub validity: Option<Validity>,
     /// Set when this member may not act any longer: what runs is stopped, children are killed.
     pub cancel: CancellationToken,
+    /// What the ends of site leases prove; known to the leader alone.
+    pub fences: Option<Fences>,
 }
 
 impl Context {

@@ -14,12 +14,14 @@ mod plans;
 mod refuse;
 mod reports;
 mod runs;
+mod sentries;
 mod sites;
 mod state;
 mod wire;
 
 use crate::condition::Env;
 use crate::lead::Me;
+use crate::site_lease::SiteLeases;
 use crate::store::Store;
 use crate::tls::{Tls, identify};
 use futures::Stream;
@@ -31,6 +33,7 @@ use standfast_proto::v1::cluster_server::ClusterServer;
 use standfast_proto::v1::events_server::EventsServer;
 use standfast_proto::v1::plans_server::PlansServer;
 use standfast_proto::v1::runs_server::RunsServer;
+use standfast_proto::v1::sentries_server::SentriesServer;
 use standfast_proto::v1::sites_server::SitesServer;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,6 +62,8 @@ pub struct Deps {
     pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
     /// When this member's last write was sent that the store has confirmed.
     pub confirmed: watch::Receiver<Option<Mono>>,
+    /// The part of this member in the leases of sites.
+    pub leases: SiteLeases,
     /// What looking at targets needs.
     pub env: Env,
     /// Cancelled when this member stops: watches end, and say that another member goes on.
@@ -85,6 +90,7 @@ pub fn routes(deps: Deps) -> Routes {
         .add_service(EventsServer::with_interceptor(api.clone(), known))
         .add_service(PlansServer::with_interceptor(api.clone(), known))
         .add_service(RunsServer::with_interceptor(api.clone(), known))
+        .add_service(SentriesServer::with_interceptor(api.clone(), known))
         .add_service(SitesServer::with_interceptor(api, known))
 }
 

@@ -16,6 +16,7 @@ use crate::readiness::{self, BUNDLE, LEADERSHIP, MEMBER, STORE};
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
 use crate::shutdown;
+use crate::site_lease::{self, SiteLeases};
 use crate::store::Store;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
@@ -83,6 +84,10 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             serving.clone().run_until_cancelled_owned(async move { put_first(&*store, &first).await }),
         );
     }
+    let leases = SiteLeases::new();
+    let keeper =
+        site_lease::Deps { me: me.clone(), store: store.clone(), leases: leases.clone(), tls: tls.clone() };
+    tokio::spawn(site_lease::keep(keeper, bundle.clone(), serving.clone()));
     let observer = tokio::spawn(observer::run(
         observer::Deps {
             me: me.clone(),
@@ -109,6 +114,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             leads,
             drain: settings.shutdown_deadline.mul_f64(0.8),
             retention: settings.retention,
+            leases: leases.clone(),
         },
         signalled.clone(),
     ));
@@ -135,6 +141,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         store: store.clone(),
         bundle,
         confirmed: confirmations,
+        leases,
         env,
         stop: serving.clone(),
     };

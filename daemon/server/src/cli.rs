@@ -21,6 +21,7 @@ pub mod readiness;
 pub mod run;
 pub mod schema;
 pub mod screen;
+pub mod sentry;
 pub mod serve;
 pub mod simulate;
 pub mod site;
@@ -166,6 +167,15 @@ another bundle is current than --etag says.")]
     Member(member::MemberCommand),
     /// Run the daemon: a member that observes, and leads when it is its turn
     Serve(serve::ServeArgs),
+    /// Guard a data host: stop what writes on it when its site is cut off
+    #[command(after_help = "\
+Examples:
+  standfast sentry db-a --bundle /etc/standfast/bundle -s a1.example.net:7766,a2.example.net:7766
+
+The members given with --server are those of the sentry's own site. Let the service manager of the host
+start it, as root if its steps need that, and start it again whenever it ends: a host without its sentry
+is not left without a person.")]
+    Sentry(sentry::SentryArgs),
     /// Make and extend a private certificate authority
     #[command(after_help = "\
 Examples:
@@ -281,6 +291,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::WhyNot(args) => site::why_not(args, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
         Command::Serve(args) => serve::run(args, output).await,
+        Command::Sentry(args) => sentry::run(args, &client(10)?).await,
         Command::Pki(args) => {
             let files = args.run().map_err(no_certificates)?;
             let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
@@ -364,6 +375,7 @@ mod tests {
             "standfast run abort shop-1",
             "standfast run skip shop-1 --step drain",
             "standfast site ack a",
+            "standfast site rejoin a",
             "standfast member step-down",
         ] {
             let error = parse(line).expect_err(line);

@@ -6,7 +6,8 @@
 use crate::clock;
 use crate::guarded::Guarded;
 use crate::metrics::Metrics;
-use crate::records::{self, EPOCH, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIONS};
+use crate::records::{self, EPOCH, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIONS, SITES};
+use crate::site_lease::SiteLeases;
 use crate::store::{Compare, LeaseId, Op, OpResult, Range, RangeReply, Store, StoreError, Txn};
 use crate::term::retention::Retention;
 use crate::term::{self, Validity};
@@ -69,6 +70,8 @@ pub struct Deps {
     pub drain: Duration,
     /// How long runs that have ended are kept.
     pub retention: Retention,
+    /// The site leases, as this member has a hand in them.
+    pub leases: SiteLeases,
 }
 
 /// A report of an effect.
@@ -300,7 +303,8 @@ impl Lead {
                 .txn()
                 .then(Op::put(JUDGEMENT, judgement))
                 .then(Op::Range(Range::prefix(MEMBERS)))
-                .then(Op::Range(Range::prefix(OBSERVATIONS)));
+                .then(Op::Range(Range::prefix(OBSERVATIONS)))
+                .then(Op::Range(Range::prefix(SITES)));
             let (kept, written) = tokio::join!(
                 tokio::time::timeout(limit, store.lease_keep(lease)),
                 tokio::time::timeout(limit, store.txn(txn)),
@@ -359,6 +363,7 @@ impl Lead {
             words: self.words.clone(),
             judged,
             retention: self.deps.retention,
+            leases: self.deps.leases.clone(),
             bundle: self.deps.bundle.clone(),
             stop,
             kill,
@@ -444,7 +449,11 @@ async fn campaign(store: &dyn Store, leader: &mut Leader, lease: u64) -> Result<
 
 /// What the beat's transaction read.
 fn snapshot(results: &[OpResult], unread: &Trouble) -> Option<Snapshot> {
-    let [_, OpResult::Range(members), OpResult::Range(observations)] = results else { return None };
+    let [_, OpResult::Range(members), OpResult::Range(observations), OpResult::Range(sites)] = results else {
+        return None;
+    };
+    // Without them no lease is known to have ended, and nothing is proven by one.
+    let leases = records::leases(&sites.kvs).inspect_err(|error| unread.met(error));
     fn read<T: serde::de::DeserializeOwned>(range: &RangeReply, unread: &Trouble) -> Vec<T> {
         let decoded = range.kvs.iter().map(records::decode::<T>);
         decoded.filter_map(|record| record.inspect_err(|error| unread.met(error)).ok()).collect()
@@ -453,5 +462,6 @@ fn snapshot(results: &[OpResult], unread: &Trouble) -> Option<Snapshot> {
     Some(Snapshot {
         observations: read(observations, unread),
         members: members.into_iter().map(|member| (member.id, member.site)).collect(),
+        leases: leases.unwrap_or_default(),
     })
 }

@@ -204,11 +204,12 @@ async fn publish(
         let up = |site: &SiteId| observation.sites.get(site).is_some_and(|opinion| opinion.vote == Vote::Up);
         deps.reaches.send_replace(destinations.iter().all(|entry| up(&entry.to)));
         match timeout(limit, joined.publish(deps, &observation)).await {
-            Ok(Ok(true)) => {
+            Ok(Ok(Some(held))) => {
                 claimant.unheard.over();
+                seen.lock().views.on_leases(held);
                 confirmed = Some(sent.mono);
             }
-            Ok(Ok(false)) => membership = None,
+            Ok(Ok(None)) => membership = None,
             Ok(Err(error)) => claimant.unheard.met(error),
             Err(_) => claimant.unheard.met(format!("no answer within {}", Span::from(limit))),
         }

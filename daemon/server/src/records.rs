@@ -18,6 +18,9 @@
 //! asks/REQUEST               what a person wants; deleted with its answer
 //! answers/REQUEST            what came of it
 //! requests/REQUEST           that it came, and a digest of what it said: kept as long
+//! sites/SITE/lease           the site may serve: hangs on a lease that its members renew
+//! sites/SITE/roster          who enforces that, as known at the last renewal
+//! sites/SITE/fenced          the run that took over: the lease is not renewed any more
 //! holds                      what is left of every hold-down
 //! refusals/SITE/GUARD        the last failover that this guard refused, also to a person;
 //!                            GUARD is `required` for what is no guard's
@@ -36,6 +39,7 @@ use standfast_core::ids::{Digest, Epoch, Identity, MemberId, PlaybookId, RunId, 
 use standfast_core::look;
 use standfast_core::plan::Mode;
 use standfast_core::run::{Run, State};
+use standfast_core::site_lease::Leases;
 use standfast_core::time::Span;
 
 /// Key of the leader record.
@@ -62,6 +66,8 @@ pub const ASKS: &str = "asks/";
 pub const ANSWERS: &str = "answers/";
 /// Prefix of what is remembered of requests.
 pub const REQUESTS: &str = "requests/";
+/// Prefix of what stands about sites.
+pub const SITES: &str = "sites/";
 /// Key of the hold-downs.
 pub const HOLDS: &str = "holds";
 /// Prefix of refused failovers.
@@ -167,6 +173,38 @@ pub fn view(id: &str, member: &MemberId) -> String {
 /// Key of what a look at the playbook of a site has found.
 pub fn found(site: &SiteId) -> String {
     format!("found/{site}")
+}
+
+/// Key of a site's lease.
+pub fn site_lease(site: &SiteId) -> String {
+    format!("{SITES}{site}/lease")
+}
+
+/// Key of who enforces a site's lease.
+pub fn site_roster(site: &SiteId) -> String {
+    format!("{SITES}{site}/roster")
+}
+
+/// Key of what keeps a site from renewing its lease.
+pub fn site_fenced(site: &SiteId) -> String {
+    format!("{SITES}{site}/fenced")
+}
+
+/// Everything under [`SITES`].
+///
+/// # Errors
+/// When a newer version wrote one of the records.
+pub fn leases(kvs: &[crate::store::KeyValue]) -> Result<Leases, Unreadable> {
+    let mut leases = Leases::default();
+    for kv in kvs {
+        match kv.key.strip_prefix(SITES).and_then(|rest| rest.split_once('/')) {
+            Some((site, "lease")) => drop(leases.held.insert(site.into())),
+            Some((site, "roster")) => drop(leases.rosters.insert(site.into(), decode(kv)?)),
+            Some((site, "fenced")) => drop(leases.fenced.insert(site.into(), decode(kv)?)),
+            _ => {}
+        }
+    }
+    Ok(leases)
 }
 
 /// A plan to be looked at.

@@ -3,6 +3,7 @@
 use crate::action::{self, Context};
 use crate::condition::{Env, evaluate};
 use crate::metrics::Metrics;
+use crate::site_lease::fence::Fences;
 use crate::term::Validity;
 use futures::future::join_all;
 use standfast_core::action::{Attempt, Failure, FailureKind};
@@ -38,6 +39,8 @@ pub struct Runner {
     pub leash: watch::Receiver<Duration>,
     /// Cancelled when what acts must end.
     pub kill: CancellationToken,
+    /// What the ends of site leases prove.
+    pub fences: Fences,
 }
 
 /// The run that an effect is of.
@@ -101,6 +104,7 @@ impl Runner {
             leash: Some(self.leash.clone()),
             validity: Some(self.validity.clone()),
             cancel: self.kill.clone(),
+            fences: Some(self.fences.clone()),
         }
     }
 

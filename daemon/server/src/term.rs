@@ -11,6 +11,8 @@ use crate::look::Looker;
 use crate::metrics::Metrics;
 use crate::records::{self, ASKS, Answered, Asked, HOLDS, READINESS};
 use crate::runner::{Job, Runner};
+use crate::site_lease::SiteLeases;
+use crate::site_lease::fence::Fences;
 use crate::store::{KeyValue, Op, Store, StoreError, chunked};
 use futures::future::join_all;
 use standfast_core::bundle::Bundle;
@@ -18,13 +20,14 @@ use standfast_core::controller::RefusalKind;
 use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused, Subject};
 use standfast_core::engine::{self, Refusal};
 use standfast_core::guard::Says;
-use standfast_core::ids::{Epoch, RunId};
+use standfast_core::ids::{Epoch, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::Lease;
 use standfast_core::run::State;
+use standfast_core::site_lease::Expiry;
 use standfast_core::time::Mono;
 use standfast_core::verdict::Snapshot;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -84,6 +87,8 @@ pub struct Deps {
     pub judged: watch::Sender<Judgement>,
     /// How long runs that have ended are kept.
     pub retention: Retention,
+    /// What this member has promised to other sites.
+    pub leases: SiteLeases,
     /// The current bundle.
     pub bundle: watch::Receiver<Option<Arc<Bundle>>>,
     /// Cancelled when the term ends.
@@ -125,6 +130,7 @@ struct Run {
     deps: Deps,
     controller: Controller,
     runner: Runner,
+    expiries: watch::Sender<BTreeMap<SiteId, Expiry>>,
     inputs: mpsc::UnboundedSender<Input>,
     stored: std::collections::BTreeMap<RunId, Stored>,
     asked: BTreeSet<String>,
@@ -146,7 +152,9 @@ pub async fn run(
     let (stop, metrics) = (deps.stop.clone(), deps.metrics.clone());
     let term = async {
         let controller = Controller::new(deps.me.id.clone(), deps.me.site.clone(), deps.epoch);
+        let expiries = watch::Sender::new(BTreeMap::new());
         let runner = Runner {
+            fences: Fences::new(&deps, expiries.subscribe()),
             env: deps.env.clone(),
             metrics: deps.metrics.clone(),
             validity: deps.validity.clone(),
@@ -156,6 +164,7 @@ pub async fn run(
         let mut run = Run {
             controller,
             runner,
+            expiries,
             inputs,
             stored: Default::default(),
             asked: BTreeSet::new(),
@@ -308,6 +317,11 @@ impl Run {
 
     /// Hands the judgement to the next beat and to the metrics.
     fn show(&self) {
+        self.expiries.send_if_modified(|known| {
+            let changed = known != self.controller.expiries();
+            known.clone_from(self.controller.expiries());
+            changed
+        });
         let judgement = self.controller.judgement();
         for judged in &judgement.sites {
             let (metrics, site) = (&self.deps.metrics, judged.finding.site.as_str());
@@ -402,6 +416,12 @@ impl Run {
                 drop(self.put(vec![Op::put(READINESS, records::encode(&known))]));
             }
             Effect::Holds(holds) => drop(self.put(vec![Op::put(HOLDS, records::encode(&holds))])),
+            Effect::Unfence { site, request } => {
+                tracing::warn!(%site, "a fenced site may come back");
+                let mut ops = answer_ops(&request, Ok(None));
+                ops.push(Op::delete(records::site_fenced(&site)));
+                self.put(ops);
+            }
             Effect::HandOver { why } => {
                 // What is not answered yet, the next leader would be asked again: to hand over.
                 let (words, answering) = (self.deps.words.clone(), std::mem::take(&mut self.answering));

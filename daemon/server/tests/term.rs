@@ -67,6 +67,7 @@ fn member(name: &str, store: Arc<dyn Store>, bundle: &Arc<Bundle>) -> Member {
         leads,
         drain: Duration::from_secs(20),
         retention: Retention::default(),
+        leases: standfast::site_lease::SiteLeases::new(),
     };
     let stop = shutdown.clone();
     let task = tokio::spawn(async move {

@@ -10,6 +10,7 @@ use crate::journal::Trigger;
 use crate::plan::{Mode, Request};
 use crate::rules::{Automation, OnLoss, Rules};
 use crate::run::State;
+use crate::site_lease;
 use crate::time::Now;
 use crate::verdict::{Finding, Verdict};
 use crate::vote::Vote;
@@ -21,6 +22,7 @@ impl Controller {
     pub(super) fn judge(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some((bundle, rules)) = self.bundle.clone() else { return };
         let mut sites = Vec::new();
+        self.expiries.clear();
         for finding in self.court.judge(&rules, now) {
             let rulings = match rules.on_loss(&finding.site) {
                 Some(entry) => {
@@ -29,6 +31,8 @@ impl Controller {
                 }
                 None => Vec::new(),
             };
+            let expiry = self.court.expiry(&finding, &rules);
+            self.expiries.insert(finding.site.clone(), expiry);
             sites.push(Judged { finding, rulings });
         }
         for Judged { finding, rulings } in &sites {
@@ -67,7 +71,8 @@ impl Controller {
             .max_by_key(|(_, left)| *left);
         let destination = self.court.destination(&finding.site, to, rules, now);
         let readiness = self.readiness.says(rules, entry, &bundle.digest, now);
-        Facts { rules, finding, age: self.court.age(now), destination, locked, hold, readiness }
+        let enforced = site_lease::enforced(&finding.site, rules, self.court.leases());
+        Facts { rules, finding, age: self.court.age(now), destination, locked, hold, readiness, enforced }
     }
 
     fn decide(
@@ -87,7 +92,7 @@ impl Controller {
         // Everything but the permission to act by itself is there: propose.
         let advised = refusal.is_some_and(|ruling| {
             rules.automation != Automation::Off
-                && matches!(ruling.guard, Guard::Automation | Guard::Laboratory | Guard::Readiness)
+                && matches!(ruling.guard, Guard::Automation | Guard::Enforcement | Guard::Readiness)
         });
         match refusal {
             Some(ruling) if !advised => {

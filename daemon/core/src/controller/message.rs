@@ -50,6 +50,13 @@ pub enum Ask {
         #[serde(default)]
         seen: Option<String>,
     },
+    /// Let a fenced site come back: it has been made a standby again, or is empty.
+    Rejoin {
+        /// Which.
+        site: SiteId,
+        /// Why.
+        reason: String,
+    },
     /// Hand the leadership over.
     StepDown {
         /// Why.
@@ -152,6 +159,13 @@ pub enum Effect {
     Holds(BTreeMap<SiteId, Span>),
     /// Store what is known of the playbooks of `on_loss`, each with its age.
     Readiness(BTreeMap<SiteId, Readiness>),
+    /// Let a fenced site renew its lease again, and answer the request for it, in one write.
+    Unfence {
+        /// Which site.
+        site: SiteId,
+        /// Whose request.
+        request: String,
+    },
     /// Give the leadership up.
     HandOver {
         /// Why.

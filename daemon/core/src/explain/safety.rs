@@ -252,6 +252,22 @@ pub(super) static PAGES: &[Page] = &[
         ),
     },
     Page {
+        code: code::LATE_SENTRY,
+        why: "A sentry begins to stop its host `isolate` after the last renewal of the site's lease. The\n\
+              lease ends after `site_ttl`, and after the `margin` that proves the site fenced: another one is\n\
+              promoted. What takes longer than that is still writing then. Every step counts with its whole\n\
+              timeout, because that is how long it may take on the day on which the host is slow.",
+        wrong: Fleet(
+            "sentries:\n  db-a:\n    site: a\n    guards: [shop-db]\n    on_isolation:\n\
+             \x20     - {run: [/usr/bin/systemctl, stop, postgresql], timeout: 90s}\n",
+        ),
+        right: Fleet(
+            "sentries:\n  db-a:\n    site: a\n    guards: [shop-db]\n    on_isolation:\n\
+             \x20     - {run: [/usr/bin/systemctl, kill, --signal=KILL, postgresql], timeout: 3s}\n\
+             \x20   on_rejoin:\n      - {run: [/usr/bin/systemctl, start, postgresql], timeout: 60s}\n",
+        ),
+    },
+    Page {
         code: code::WAIVER_ENDED,
         why: "A waiver says that people have looked at a finding and accept it until a day. After that day\n\
               they look again: what was true of a fleet then need not be true now. A daemon goes on with a\n\

@@ -1,7 +1,8 @@
 //! From decoded values to a fleet. What is missing here was reported by the decoder.
 
 use super::{
-    Body, Control, Dns, Evidence, Fleet, OnLoss, Outside, Probes, Resource, Server, Service, Site, control,
+    Body, Control, Dns, Evidence, Fleet, OnLoss, Outside, Probes, Resource, Sentry, Server, Service, Site,
+    control,
 };
 use crate::check::RecordType;
 use crate::decode::{Object, Value};
@@ -53,6 +54,7 @@ impl Fleet {
             resources: named(root, "resources", resource, &mut broken),
             power_off: root.map("fence").iter().filter_map(power_off).collect(),
             readiness: looks(root),
+            sentries: named(root, "sentries", Sentry::build, &mut broken),
             on_loss: root.list("on_loss").iter().filter_map(|entry| on_loss(entry.value.object()?)).collect(),
             full_proof: root.text("proof") == Some("full"),
             outside: root.object("outside").map(outside).unwrap_or_default(),
@@ -167,6 +169,9 @@ impl Timing {
             "loop_lag" => &mut self.loop_lag,
             "hold_down" => &mut self.hold_down,
             "election" => &mut self.election,
+            "site_ttl" => &mut self.site_ttl,
+            "isolate" => &mut self.isolate,
+            "margin" => &mut self.margin,
             _ => {
                 let count = if key == "fall" { &mut self.fall } else { &mut self.rise };
                 if let ("fall" | "rise", Value::Number(number)) = (key, value) {

@@ -1,5 +1,6 @@
 //! What a fleet must have so that a loss can be seen and acted on.
 
+use super::sentries;
 use crate::bind::{Scope, destination};
 use crate::check::RecordType;
 use crate::decode::Call;
@@ -8,7 +9,7 @@ use crate::fleet::{Body, Dns, Fleet, OnLoss, Service};
 use crate::ids::SiteId;
 use crate::plan::Mode;
 use crate::playbook::Playbook;
-use crate::rules::{Automation, Looks, Role};
+use crate::rules::{Looks, Role};
 use crate::source::Place;
 use crate::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,14 +29,7 @@ pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, finding
     services(fleet, findings);
     resources(fleet, findings);
     on_loss(fleet, playbooks, findings);
-    if fleet.automation.value == Automation::Act && !fleet.lab {
-        let message = "`automation: act` outside of a laboratory";
-        findings.push(
-            Finding::new(code::ACT_OUTSIDE_LAB, fleet.automation.at, message).help(
-                "write `automation: advise`: nothing enforces yet that a lost site stops serving, so a person decides",
-            ),
-        );
-    }
+    sentries::lint(fleet, findings);
 }
 
 fn timing(fleet: &Fleet, findings: &mut Findings) {

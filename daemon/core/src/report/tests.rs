@@ -36,6 +36,7 @@ fn lost() -> Finding {
         voter: voter.into(),
         vote: Vote::Down,
         words: vec![Said {
+            leased: false,
             member: format!("{voter}1").into(),
             vote: Vote::Down,
             held_for: Span::ms(held_ms),

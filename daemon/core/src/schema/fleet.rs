@@ -77,6 +77,13 @@ pub static TIMING: &[Field] = &[
     Field::optional("loop_lag", Type::Span, "an observer whose event loop lags more abstains"),
     Field::optional("hold_down", Type::Span, "after a run, until the next automatic one"),
     Field::optional("election", Type::Span, "the election timeout that etcd is started with"),
+    Field::optional("site_ttl", Type::Span, "of the lease of a site that has sentries, in whole seconds"),
+    Field::optional(
+        "isolate",
+        Type::Span,
+        "after this long without a confirmed renewal a sentry stops what writes on its host",
+    ),
+    Field::optional("margin", Type::Span, "beyond the end of a site's lease, until that proves a fence"),
 ];
 
 /// A service.
@@ -163,6 +170,27 @@ static FENCE: Type = Type::Object(&[Field::required(
     Type::Object(&[Field::required("command", Type::List(&TEXT), "program and arguments")]),
     "a command that cuts the power and exits 0 only when it has seen it gone",
 )]);
+
+static LOCAL: Type = Type::Object(&[
+    Field::required("run", Type::List(&TEXT), "program and arguments, on that host; no shell"),
+    Field::required("timeout", Type::Span, "after this it is killed, and has failed"),
+]);
+
+static SENTRY: Type = Type::Object(&[
+    Field::required("site", Type::Site, "where its host stands"),
+    Field::required("guards", Type::List(&SERVICE_NAME), "the services that it stops"),
+    Field::required(
+        "on_isolation",
+        Type::List(&LOCAL),
+        "run one after the other when the site's lease was not renewed in time; what is done already \
+         must be done again without harm",
+    ),
+    Field::optional(
+        "on_rejoin",
+        Type::List(&LOCAL),
+        "run when the lease is renewed again and the site is not fenced; likewise",
+    ),
+]);
 
 static ON_LOSS: Type = Type::Object(&[
     Field::required("site", Type::Site, "the site that is lost"),
@@ -263,6 +291,12 @@ pub static FLEET: &[Field] = &[
     Field::optional("services", Type::Map(&SERVICE), "what the business runs"),
     Field::optional("resources", Type::Map(&RESOURCE), "what playbooks name"),
     Field::optional("fence", Type::PerSite(&FENCE), "how a site's loss of power is proven"),
+    Field::optional(
+        "sentries",
+        Type::Map(&SENTRY),
+        "processes on data hosts that stop what writes there when their site is cut off, by the names in \
+         their certificates",
+    ),
     ALLOW,
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
     Field::optional("readiness", Type::Object(READINESS), "how often it is looked whether that could run"),

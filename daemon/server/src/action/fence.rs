@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use standfast_core::action::{Failure, FailureKind, FenceProof, Inspection};
 use standfast_core::check::Database;
 use standfast_core::ids::SiteId;
+use standfast_core::plan::Mode;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -48,7 +49,7 @@ impl Driver for Prove<'_> {
                 }
                 FenceProof::OperatorWord { .. } => possible = true,
                 FenceProof::WritesRefused { databases, .. } => possible |= !databases.is_empty(),
-                FenceProof::SiteLeaseExpired => {}
+                FenceProof::SiteLeaseExpired => possible |= cx.fences.is_some(),
             }
         }
         let text = format!("{} is not proven fenced: {}", self.site, not.join("; "));
@@ -76,6 +77,17 @@ impl Driver for Prove<'_> {
                         format!("power_off: {}", failure.message)
                     })
                 }
+                (None, FenceProof::SiteLeaseExpired) => {
+                    cx.may_act()?;
+                    let (fences, now) = (cx.fences.as_ref(), Instant::now());
+                    let rest = u32::try_from(self.any_of.len() - at).unwrap_or(u32::MAX);
+                    let share = now + cx.deadline.saturating_duration_since(now) / rest;
+                    let proven = match fences {
+                        Some(fences) => fences.prove(self.site, &cx.attempt.run, share).await,
+                        None => Err("only a leader can tell".to_owned()),
+                    };
+                    proven.map_err(|why| format!("site_lease_expired: {why}"))
+                }
                 (None, _) => continue,
             };
             match tried {
@@ -94,7 +106,18 @@ impl Prove<'_> {
     async fn seen(&self, proof: &FenceProof, cx: &Context) -> Option<Result<String, String>> {
         match proof {
             FenceProof::SiteLeaseExpired => {
-                Some(Err("site_lease_expired: the site lease does not exist in this version".into()))
+                let told = |why| Some(Err(format!("site_lease_expired: {why}")));
+                match &cx.fences {
+                    _ if cx.mode != Mode::Emergency => {
+                        told("a site that is left on purpose keeps its lease".to_owned())
+                    }
+                    None => told("it is proven once the site is lost".to_owned()),
+                    Some(fences) => match fences.seen(self.site) {
+                        Some(Ok(evidence)) => Some(Ok(evidence)),
+                        Some(Err(why)) => told(why),
+                        None => None,
+                    },
+                }
             }
             FenceProof::PowerOff { .. } => None,
             FenceProof::OperatorWord { role } => Some(Err(format!(

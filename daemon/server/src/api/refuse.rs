@@ -63,6 +63,11 @@ pub(super) fn not_found(kind: &str, name: &str, help: &str) -> Status {
     })
 }
 
+/// The caller may not.
+pub(super) fn not_allowed(message: impl Into<String>) -> Status {
+    status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[], |_| {})
+}
+
 /// There is no such run, or not any more.
 pub(super) fn no_run(id: &str) -> Status {
     not_found("run", id, "see: standfast run list")
@@ -156,7 +161,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Status {
         (RefusalKind::Denied, Some(About::Role(role))) => {
             status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[("role", role)], |_| {})
         }
-        (RefusalKind::Denied, _) => status(Code::PermissionDenied, reason::NOT_ALLOWED, message, &[], |_| {}),
+        (RefusalKind::Denied, _) => not_allowed(message),
         (RefusalKind::Invalid, _) => status(Code::InvalidArgument, reason::BAD_FIELD, message, &[], |_| {}),
         (RefusalKind::Stale, Some(About::Run(_) | About::Site(_))) => stale(message),
         (RefusalKind::Stale, _) => status(Code::Aborted, reason::STALE_PLAN, message, &[], |_| {}),

@@ -102,6 +102,17 @@ impl Sites for Api {
         Ok(Response::new(self.site(&bundle, &site).await?))
     }
 
+    async fn rejoin_site(&self, request: Request<RejoinSiteRequest>) -> Result<Response<v1::Site>, Status> {
+        let by = Self::caller(&request)?;
+        let message = request.into_inner();
+        let wish = Wish::new(&message.request_id, by, &message)?;
+        let reason = reason(&message.reason, true)?;
+        let bundle = self.bundle().await?;
+        let site = Self::site_id(&bundle, &message.name)?;
+        self.ask(&wish, Ask::Rejoin { site: site.clone(), reason }, Vec::new()).await?;
+        Ok(Response::new(self.site(&bundle, &site).await?))
+    }
+
     async fn why_not(&self, request: Request<WhyNotRequest>) -> Result<Response<WhyNotResponse>, Status> {
         let bundle = self.bundle().await?;
         let site = Self::site_id(&bundle, &request.get_ref().site)?;

@@ -2,13 +2,15 @@
 
 use super::{Api, refuse};
 use crate::records::{
-    self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS, Unreadable,
+    self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS, SITES,
+    Unreadable,
 };
 use crate::store::{KeyValue, Range, Revision, Store, StoreError};
 use serde::de::DeserializeOwned;
 use standfast_core::controller::Judgement;
 use standfast_core::ids::{MemberId, RunId, SiteId};
 use standfast_core::readiness::Readiness;
+use standfast_core::site_lease::Leases;
 use standfast_core::time::Span;
 use standfast_core::vote::Observation;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +57,8 @@ pub(super) struct State {
     pub(super) holds: BTreeMap<SiteId, Span>,
     /// The live run that holds each lock, as `site/a`.
     pub(super) locks: BTreeMap<String, RunId>,
+    /// The leases of sites.
+    pub(super) leases: Leases,
 }
 
 impl State {
@@ -65,13 +69,14 @@ impl State {
         let first = store.range(key).await?;
         let revision = at.unwrap_or(first.revision);
         let read = |prefix: &'static str| all(store, prefix, revision);
-        let (judgement, members, observations, holds, locks, readiness) = tokio::try_join!(
+        let (judgement, members, observations, holds, locks, readiness, sites) = tokio::try_join!(
             read(JUDGEMENT),
             read(MEMBERS),
             read(OBSERVATIONS),
             read(HOLDS),
             read(LOCKS),
-            read(READINESS)
+            read(READINESS),
+            read(SITES)
         )?;
         let decoded: Vec<Member> = decode(&members)?;
         let seen: Vec<Observation> = decode(&observations)?;
@@ -91,6 +96,7 @@ impl State {
             readiness: exact(&readiness, READINESS).map(records::decode).transpose()?.unwrap_or_default(),
             holds: exact(&holds, HOLDS).map(records::decode).transpose()?.unwrap_or_default(),
             locks: locks.iter().filter_map(lock).collect(),
+            leases: records::leases(&sites)?,
         })
     }
 

@@ -141,6 +141,12 @@ impl Client {
         Ok((index, opened.map(Response::into_inner)))
     }
 
+    /// A channel to each member, which connects when it is used.
+    pub fn channels(&self) -> Vec<(String, Channel)> {
+        let channel = |member: &Member| (member.address.clone(), member.endpoint.connect_lazy());
+        self.members.iter().map(channel).collect()
+    }
+
     /// The address of a member, for people.
     pub fn address(&self, index: usize) -> &str {
         &self.members[index].address

@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use standfast_proto::v1::sites_client::SitesClient;
 use standfast_proto::v1::{
-    AckSiteRequest, GetSiteRequest, GuardDecision, GuardOutcome, ListSitesRequest, Site, Verdict, Vote,
-    WhyNotRequest, WhyNotResponse,
+    AckSiteRequest, GetSiteRequest, GuardDecision, GuardOutcome, ListSitesRequest, RejoinSiteRequest, Site,
+    Verdict, Vote, WhyNotRequest, WhyNotResponse,
 };
 
 use super::client::Client;
@@ -23,6 +23,8 @@ pub enum SiteCommand {
     Get(SiteArgs),
     /// End the hold-down of a site: a person has looked at it
     Ack(AckArgs),
+    /// Let a fenced site come back: what wrote there is a standby again, or is empty
+    Rejoin(RejoinArgs),
 }
 
 /// A site.
@@ -43,6 +45,19 @@ pub struct AckArgs {
     /// The site as it was read (`etag` in -o json): if it has changed since, nothing is done
     #[arg(long)]
     etag: Option<String>,
+    /// Repeat a request whose outcome is not known: the id that the error printed
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+}
+
+/// A site that may come back.
+#[derive(Debug, Args)]
+pub struct RejoinArgs {
+    /// Name of the site
+    site: String,
+    /// Why it is safe now
+    #[arg(long)]
+    reason: String,
     /// Repeat a request whose outcome is not known: the id that the error printed
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -80,6 +95,18 @@ pub async fn run(command: SiteCommand, client: &mut Client, output: &mut Output)
                     request,
                     |channel, request| async move { SitesClient::new(channel).ack_site(request).await },
                 )
+                .await
+                .map_err(|failure| uncertain(failure, &request_id))?;
+            output.data(&site, show)?;
+        }
+        SiteCommand::Rejoin(args) => {
+            let request_id = args.request_id.unwrap_or_else(request_id);
+            let request =
+                RejoinSiteRequest { name: args.site, request_id: request_id.clone(), reason: args.reason };
+            let site = client
+                .call(request, |channel, request| async move {
+                    SitesClient::new(channel).rejoin_site(request).await
+                })
                 .await
                 .map_err(|failure| uncertain(failure, &request_id))?;
             output.data(&site, show)?;
@@ -178,6 +205,15 @@ fn note(site: &Site) -> String {
     if let Some(left) = &site.hold_down_remaining {
         notes.push(format!("held down for {}", human::wire_duration(Some(left))));
     }
+    if let Some(lease) = &site.lease {
+        if !lease.fenced_by.is_empty() {
+            notes.push(format!("fenced by run {}", lease.fenced_by));
+        }
+        let troubled = lease.sentries.iter().filter(|sentry| !sentry.trouble.is_empty()).count();
+        if troubled > 0 {
+            notes.push(format!("{troubled} of {} sentries prove nothing", lease.sentries.len()));
+        }
+    }
     if site.flap_locked {
         notes.push("locked: it flapped".to_owned());
     }
@@ -256,6 +292,28 @@ fn show(site: &Site, out: &mut Stream) -> Result<(), Failure> {
         ]);
     }
     rows.write(out)?;
+    if let Some(lease) = &site.lease {
+        out.line("")?;
+        let held = if lease.held { "held" } else { "not held" };
+        out.line(match lease.fenced_by.as_str() {
+            "" => format!("the site's lease is {held}"),
+            run => format!(
+                "fenced by run {run}: it stays stopped until: standfast site rejoin {} --reason ...",
+                site.name
+            ),
+        })?;
+        let mut rows = Rows::new(out, &["SENTRY", "STATE", "HEARD BEFORE THE LAST RENEWAL", "TROUBLE"]);
+        for sentry in &lease.sentries {
+            let tone = if sentry.trouble.is_empty() { Tone::Good } else { Tone::Bad };
+            rows.row([
+                plain(sentry.name.clone()),
+                (tone, human::or_dash(&sentry.state).to_owned()),
+                plain(human::wire_duration(sentry.heard.as_ref())),
+                plain(human::or_dash(&sentry.trouble)),
+            ]);
+        }
+        rows.write(out)?;
+    }
     for evidence in &site.evidence {
         let at = human::clock(evidence.at.as_ref());
         out.line(format!("evidence {at}  {}: {}", evidence.what, evidence.answer))?;

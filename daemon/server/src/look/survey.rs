@@ -107,6 +107,7 @@ async fn inspect(plan: &Plan, step: &Step, env: &Env, deadline: Instant) -> Insp
         leash: None,
         validity: None,
         cancel: CancellationToken::new(),
+        fences: None,
     };
     action::inspect(&step.action, &context).await
 }

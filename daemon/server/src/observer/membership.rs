@@ -5,12 +5,13 @@
 //! when its process was killed. Who goes on publishing meanwhile is alive, and keeps the name.
 
 use super::Deps;
-use crate::records;
-use crate::store::{Compare, KeyValue, LeaseId, Op, OpResult, Revision, StoreError, Txn};
+use crate::records::{self, SITES};
+use crate::store::{Compare, KeyValue, LeaseId, Op, OpResult, Range, Revision, StoreError, Txn};
 use crate::trouble::Trouble;
-use standfast_core::ids::Digest;
+use standfast_core::ids::{Digest, SiteId};
 use standfast_core::timing::Timing;
 use standfast_core::vote::Observation;
+use std::collections::BTreeSet;
 use tokio::time::timeout;
 
 /// How often another process must be seen to publish until it is taken for alive: its last write
@@ -174,17 +175,29 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    /// False when the lease or the record is lost: the member must join anew.
-    pub(super) async fn publish(&self, deps: &Deps, observation: &Observation) -> Result<bool, StoreError> {
-        let txn = Txn::new().when(Compare::modified(records::member(&deps.me.id), self.revision)).then(
-            Op::put_leased(records::observation(&deps.me.id), records::encode(observation), self.lease),
-        );
+    /// The sites whose lease is held now; none when this member's own lease or its record is lost:
+    /// it must join anew.
+    pub(super) async fn publish(
+        &self,
+        deps: &Deps,
+        observation: &Observation,
+    ) -> Result<Option<BTreeSet<SiteId>>, StoreError> {
+        let txn = Txn::new()
+            .when(Compare::modified(records::member(&deps.me.id), self.revision))
+            .then(Op::put_leased(records::observation(&deps.me.id), records::encode(observation), self.lease))
+            .then(Op::Range(Range::prefix(SITES)));
         let (kept, written) = tokio::join!(deps.store.lease_keep(self.lease), deps.store.txn(txn));
         match kept {
-            Err(StoreError::LeaseExpired { .. }) => return Ok(false),
+            Err(StoreError::LeaseExpired { .. }) => return Ok(None),
             Err(error) => return Err(error),
             Ok(_) => {}
         }
-        Ok(written?.succeeded)
+        let reply = written?;
+        let read = match reply.results.as_slice() {
+            // A record that a newer version wrote: no lease is seen, and that proves nothing.
+            [_, OpResult::Range(sites)] => records::leases(&sites.kvs).unwrap_or_default().held,
+            _ => BTreeSet::new(),
+        };
+        Ok(reply.succeeded.then_some(read))
     }
 }

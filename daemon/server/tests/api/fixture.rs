@@ -15,6 +15,7 @@ use standfast::observer::{self, Claim};
 use standfast::readiness;
 use standfast::records::LEADER;
 use standfast::secrets::Secrets;
+use standfast::site_lease::SiteLeases;
 use standfast::store::{EmbeddedStore, Range, Store};
 use standfast::term::retention::Retention;
 use standfast::tls::Tls;
@@ -93,11 +94,13 @@ impl Daemon {
         let (sender, bundle) = watch::channel(None);
         let confirmed = watch::Sender::new(None);
         let follow = bundles::follow(store.clone(), cache.path().join("cache"), sender, stop.clone());
+        let leases = SiteLeases::new();
         let deps = api::Deps {
             me: me.clone(),
             store: store.clone(),
             bundle: bundle.clone(),
             confirmed: confirmed.subscribe(),
+            leases: leases.clone(),
             env: env.clone(),
             stop: stop.clone(),
         };
@@ -152,6 +155,7 @@ impl Daemon {
             leads: watch::channel(false).0,
             drain: Duration::from_secs(5),
             retention: Retention::default(),
+            leases: SiteLeases::new(),
         };
         self.tasks.push(tokio::spawn(lead::run(deps, CancellationToken::new())));
         self

@@ -164,6 +164,7 @@ impl Sites for Service {
     answers! {
         get_site(GetSiteRequest) -> Site = site;
         ack_site(AckSiteRequest) -> Site = site;
+        rejoin_site(RejoinSiteRequest) -> Site = site;
         why_not(WhyNotRequest) -> WhyNotResponse = why_not;
     }
 

@@ -8,6 +8,7 @@ use standfast_core::bundle::Bundle;
 use standfast_core::controller::{Judged, Judgement, Refused, site_etag};
 use standfast_core::ids::{MemberId, SiteId};
 use standfast_core::rules::Rules;
+use standfast_core::site_lease::trouble;
 use standfast_core::time::Span;
 use standfast_core::verdict::{Court, Finding, SiteVote, Snapshot, Verdict, Word};
 use standfast_core::vote::{Observation, Vote};
@@ -82,7 +83,34 @@ impl View<'_> {
             flap_locked: false,
             run_id: self.run(site),
             etag: self.etag(site),
+            lease: self.lease(site, &rules),
         }
+    }
+
+    /// The site's lease, if anything there enforces it, or it is fenced.
+    fn lease(&self, site: &SiteId, rules: &Rules) -> Option<v1::SiteLease> {
+        let leases = &self.state.leases;
+        let fenced = leases.fenced.get(site);
+        let wanted = rules.sentries.get(site);
+        if fenced.is_none() && wanted.is_none() {
+            return None;
+        }
+        let roster = leases.rosters.get(site);
+        let sentries = wanted.into_iter().flatten().map(|(name, guarding)| {
+            let report = roster.and_then(|roster| roster.sentries.get(name));
+            let state = report.and_then(|report| serde_json::to_value(report.state).ok());
+            v1::Sentry {
+                name: name.to_string(),
+                state: state.and_then(|state| Some(state.as_str()?.to_owned())).unwrap_or_default(),
+                heard: report.and_then(|report| wire::span(report.heard)),
+                trouble: trouble(report, &guarding.steps, rules).unwrap_or_default(),
+            }
+        });
+        Some(v1::SiteLease {
+            held: leases.held.contains(site),
+            fenced_by: fenced.map(|fenced| fenced.run.to_string()).unwrap_or_default(),
+            sentries: sentries.collect(),
+        })
     }
 
     /// Changes when a hold-down begins or ends, or a run takes or leaves the site.
@@ -102,7 +130,11 @@ impl View<'_> {
         let live = self.state.observations.iter().filter(|(id, _)| self.state.members.contains_key(*id));
         let observations = live.map(|(_, seen)| seen.clone()).collect();
         let mut court = Court::default();
-        court.on_snapshot(Snapshot { observations, members: members.collect() }, now.mono);
+        court.on_snapshot(
+            Snapshot { observations, members: members.collect(), ..Snapshot::default() },
+            now.mono,
+            now,
+        );
         rules.voters(site).map(|voter| court.vote(voter, site, rules, now)).collect()
     }
 
