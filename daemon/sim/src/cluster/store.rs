@@ -9,6 +9,7 @@ use standfast_core::ids::{Identity, MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::{Lease, Revision};
 use standfast_core::plan::Plan;
+use standfast_core::site_lease::Leases;
 use standfast_core::time::Span;
 use standfast_core::verdict::Snapshot;
 use standfast_core::vote::Observation;
@@ -274,6 +275,7 @@ impl Store {
                     _ => None,
                 })
                 .collect(),
+            leases: Leases::default(),
         }
     }
 

@@ -134,6 +134,10 @@ impl Cluster<'_> {
                 let put = Op::Put(Key::Readiness, Value::Mark);
                 self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
             }
+            // Nobody here asks for a fenced site to come back.
+            Effect::Unfence { request, .. } => {
+                self.term_effect(member, Effect::Answer { request, answer: Ok(None) })
+            }
             Effect::HandOver { why } => match &mut self.members[member].leading {
                 Some(leading) if leading.answering > 0 => leading.handing_over = Some(why),
                 _ => self.say(member, Word::StepDown(why)),
