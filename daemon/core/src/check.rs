@@ -3,6 +3,7 @@
 //! One registry serves probes, `require`, `verify`, `wait.until` and fence proofs. A playbook
 //! names resources and `$to`; binding turns them into these, so nothing is left to choose.
 
+use crate::finding::quoted;
 use crate::ids::{ResourceId, SecretName, SiteId};
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
@@ -161,7 +162,10 @@ impl Check {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::HttpGet { url, status, .. } => write!(f, "http.get {url} is {status}"),
+            Self::HttpGet { url, status, body, .. } => {
+                write!(f, "http.get {url} is {status}")?;
+                body.as_ref().map_or(Ok(()), |body| write!(f, " with {}", quoted(body)))
+            }
             Self::TcpConnect { address } => write!(f, "tcp.connect {address}"),
             Self::DnsAnswers { server, name, record_type, is } => {
                 write!(f, "dns.answers {name} {record_type:?} is {} at {server}", is.join(", "))

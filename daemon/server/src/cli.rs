@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
@@ -221,9 +222,11 @@ pub struct PageArgs {
 
 /// The program: reads the arguments, runs the command, says what became of it.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = plain_usage(error, &args);
             // Help and version go to stdout and are no errors; a closed pipe is none either.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
@@ -244,6 +247,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => fail(&mut output, &failure).into(),
     }
+}
+
+/// The usage of an error, as `--help` has it. The parser's own lists everything that was given, what
+/// stands in the environment too, as if all of that were needed.
+fn plain_usage(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    if error.get(ContextKind::Usage).is_some() {
+        let mut root = Cli::command();
+        root.build();
+        let mut command = &mut root;
+        for arg in args.iter().skip(1) {
+            if command.find_subcommand(arg).is_some() {
+                command = command.find_subcommand_mut(arg).expect("it was found");
+            }
+        }
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(command.render_usage()));
+    }
+    error
 }
 
 fn no_runtime(error: &std::io::Error) -> Failure {
@@ -316,7 +336,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
 
 fn no_certificates(error: PkiError) -> Failure {
     let exit = match &error {
-        PkiError::Twice { .. } | PkiError::Nothing => Exit::Usage,
+        PkiError::Twice { .. } | PkiError::Outlives { .. } | PkiError::Nothing => Exit::Usage,
         PkiError::Exists { .. } | PkiError::NoAuthority { .. } | PkiError::Authority { .. } => Exit::Found,
         PkiError::Write { .. } | PkiError::Make(_) => Exit::Failed,
     };
@@ -335,7 +355,7 @@ fn uncertain(failure: Failure, request_id: &str) -> Failure {
         return failure;
     }
     failure.hint(format!(
-        "if it may have happened, repeat it with --request-id {request_id}: nothing is done twice"
+        "to repeat it, add --request-id {request_id}: whatever became of it, nothing is done twice"
     ))
 }
 
@@ -383,6 +403,16 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
         }
         parse("standfast run start shop --from a --dry-run").expect("a dry run needs none");
+    }
+
+    #[test]
+    fn the_usage_of_an_error_is_that_of_the_help() {
+        let words = ["standfast", "-s", "a:1", "run", "start", "shop"].map(OsString::from);
+        let error = plain_usage(Cli::try_parse_from(&words).expect_err("no site"), &words);
+        let text = error.to_string();
+        let usage = text.lines().find(|line| line.starts_with("Usage:")).expect("a usage");
+        assert!(usage.starts_with("Usage: standfast run start [OPTIONS] --from <SITE>"), "{usage}");
+        assert!(!usage.contains("--server"), "{usage}");
     }
 
     #[test]

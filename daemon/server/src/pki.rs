@@ -16,6 +16,9 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType,
 };
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
 pub use write::PkiError;
 use write::{PemFile, write_all};
 
@@ -123,6 +126,7 @@ impl PkiArgs {
 }
 
 fn init(subjects: &Subjects, ca_days: i64) -> Result<Vec<PathBuf>, PkiError> {
+    within(subjects.days, ca_days)?;
     let mut params = valid_for(ca_days);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -139,6 +143,11 @@ fn issue(subjects: &Subjects) -> Result<Vec<PathBuf>, PkiError> {
         return Err(PkiError::Nothing);
     }
     let (certificate, key) = write::read_authority(&subjects.dir)?;
+    let end = CertificateDer::from_pem_slice(certificate.as_bytes()).ok();
+    if let Some(end) = end.and_then(|der| crate::tls::expiry_of(&der).ok()) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        within(subjects.days, (end - now.cast_signed()).div_euclid(86_400))?;
+    }
     let unusable = |source| PkiError::Authority { dir: subjects.dir.clone(), source };
     let key = KeyPair::from_pem(&key).map_err(unusable)?;
     let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(unusable)?;
@@ -164,6 +173,11 @@ fn leaves(subjects: &Subjects, issuer: &Issuer<'_, KeyPair>) -> Result<Vec<PemFi
         files.extend(signed(client, &leaf(client, None, subjects.days), issuer)?);
     }
     Ok(files)
+}
+
+/// Nobody believes a certificate after the end of its authority.
+fn within(days: i64, left: i64) -> Result<(), PkiError> {
+    if days > left { Err(PkiError::Outlives { days, left }) } else { Ok(()) }
 }
 
 fn leaf(name: &str, site: Option<&str>, days: i64) -> CertificateParams {

@@ -184,15 +184,25 @@ async fn each_change_reaches_its_method_with_reason_and_step() {
     for (words, method) in changes {
         let seen = standfast(&[member.address], words).await;
         assert_eq!(seen.exit(), Exit::Done, "{words}: {seen:?}");
-        let (asked, request) = member.asked().pop().expect("a request");
-        assert_eq!(asked, method);
+        // After an abort it is looked whether the run has ended.
+        let (_, request) =
+            member.asked().into_iter().rev().find(|(asked, _)| *asked == method).expect("a request");
         assert_eq!(request["reason"] == "no", words.contains("--reason"), "{request}");
         assert!(request["requestId"].is_string(), "{request}");
     }
     let asked = member.asked();
     assert_eq!((&asked[0].1["step"], &asked[0].1["etag"]), (&json!("ask"), &json!("9")));
     assert_eq!(asked[3].1["step"], "drain");
-    assert_eq!(asked[8].1["epoch"], "7");
+    let (last, request) = asked.last().expect("requests");
+    assert_eq!((&**last, &request["epoch"]), ("step_down", &json!("7")));
+}
+
+#[tokio::test]
+async fn an_abort_answers_as_the_run_has_ended() {
+    let member = Member::start(Answers { run: run(RunState::Aborted), ..Answers::default() }).await;
+    let seen = standfast(&[member.address], "run abort shop-1 --reason no").await;
+    assert!(seen.out.starts_with("shop-1  Aborted"), "{}", seen.out);
+    assert_eq!(member.asked().len(), 1, "it need not be looked at again");
 }
 
 /// Situation: the member that took the request loses the store before it can answer. Danger: the

@@ -33,11 +33,16 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let outcome = tokio::select! {
-        outcome = play(&options, &scratch, &mut screen) => outcome,
-        _ = interrupt.recv() => return stopped(130),
-        _ = terminate.recv() => return stopped(143),
+        outcome = play(&options, &scratch, &mut screen) => Ok(outcome),
+        _ = interrupt.recv() => Err(130),
+        _ = terminate.recv() => Err(143),
     };
+    // Also of what was under way when it was stopped.
     screen.status("");
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(code) => return stopped(code),
+    };
     let good = matches!(outcome, Ok(Ending::Good));
     match &outcome {
         Ok(Ending::Good) => {}

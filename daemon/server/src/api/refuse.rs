@@ -142,7 +142,8 @@ pub(super) fn findings(findings: &Findings) -> Status {
         0 => String::new(),
         more => format!("; {more} more: standfast lint"),
     };
-    let message = format!("{count} errors in these files{more}");
+    let errors = if count == 1 { "error" } else { "errors" };
+    let message = format!("{count} {errors} in these files{more}");
     let ids = ids.join(",");
     status(Code::InvalidArgument, reason::FINDINGS, message, &[("findings", &ids)], |details| {
         details.set_bad_request(violations);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 use tonic::{Code, Request, Response, Status};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -268,8 +268,14 @@ fn member(address: &str, tls: Option<&(ClientTlsConfig, Handshake)>) -> Result<M
         Failure::usage(format!("`{address}` is not an address of a member: {why}"))
             .hint("as in --server 10.1.0.2:7766 or --server https://10.1.0.2:7766")
     };
-    let mut endpoint = Endpoint::from_shared(url.clone())
-        .map_err(|error| bad(&root_cause(&error)))?
+    let uri: Uri = url.parse().map_err(|error| bad(&root_cause(&error)))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(bad("members speak https, or http on loopback"));
+    }
+    if uri.port_u16().is_none() {
+        return Err(bad("it has no port"));
+    }
+    let mut endpoint = Endpoint::from(uri)
         .connect_timeout(ANSWER_WITHIN)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
@@ -337,6 +343,10 @@ mod tests {
         let failure = refusal("http://[", &Tls::default());
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.message.contains("`http://[`"), "{failure}");
+        for (address, why) in [("ftp://10.1.0.2:7766", "speak https"), ("10.1.0.2", "no port")] {
+            let failure = refusal(address, &Tls::default());
+            assert!(failure.message.contains(address) && failure.message.contains(why), "{failure}");
+        }
     }
 
     #[test]

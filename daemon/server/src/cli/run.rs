@@ -1,5 +1,7 @@
 //! `standfast run`: start, look, and what people may do to a run.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::{
@@ -22,6 +24,11 @@ use super::screen::{self, To};
 use super::view::{exit_of, has_ended};
 use super::watch;
 use super::{request_id, uncertain};
+
+/// How long a run that was told to end is waited for.
+const MOMENT: Duration = Duration::from_secs(2);
+/// Before it is looked at again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Sends a request of the service Runs: its method, then the request.
 macro_rules! send {
@@ -95,11 +102,11 @@ pub async fn run(command: RunCommand, client: &mut Client, output: &mut Output) 
                 reason: args.reason.unwrap_or_default()),
             watch,
         ),
-        RunCommand::Abort(args) => (
-            change!(client, abort_run, AbortRunRequest, args.run.id, args.change,
-                reason: args.reason),
-            false,
-        ),
+        RunCommand::Abort(args) => {
+            let asked = change!(client, abort_run, AbortRunRequest, args.run.id, args.change,
+                reason: args.reason);
+            (ended(client, asked).await, false)
+        }
     };
     if watch {
         let id = changed.id;
@@ -110,6 +117,18 @@ pub async fn run(command: RunCommand, client: &mut Client, output: &mut Output) 
     }
     output.data(&changed, |run, out| out.line(one_line(run)))?;
     Ok(Exit::Done)
+}
+
+/// A run that was told to end, as it is once it has: that takes a moment, or as long as a step acts.
+/// The wish is granted, whether it can be seen or not.
+async fn ended(client: &mut Client, mut run: Run) -> Run {
+    let until = Instant::now() + MOMENT;
+    while !has_ended(&run) && Instant::now() < until {
+        tokio::time::sleep(AGAIN).await;
+        let Ok(now) = get(client, run.id.clone()).await else { break };
+        run = now;
+    }
+    run
 }
 
 /// One run.

@@ -24,6 +24,8 @@ pub enum To {
 pub(super) struct Screen {
     /// Lines of the table as it was drawn last.
     drawn: usize,
+    /// Columns and rows of the terminal then.
+    size: Option<(u16, u16)>,
 }
 
 impl Screen {
@@ -53,8 +55,11 @@ impl Screen {
         let Some((run, (columns, rows))) = view.run().zip(stream.size()) else { return Ok(()) };
         let lines = table(run, stream, columns, rows);
         // Up to where the table begins, and clear from there to the end of the screen.
+        // After a resize nobody knows how its lines were wrapped: the whole screen is drawn anew.
+        let resized = self.size.replace((columns, rows)).is_some_and(|before| before != (columns, rows));
         let mut text = match self.drawn {
             0 => String::new(),
+            _ if resized => "\x1b[H\x1b[2J".to_owned(),
             lines => format!("\x1b[{lines}A\r\x1b[J"),
         };
         for line in &lines {

@@ -196,7 +196,9 @@ pub fn table(sites: &[Site], out: &mut Stream) -> Result<(), Failure> {
 /// What else is to be known about a site.
 fn note(site: &Site) -> String {
     let mut notes = Vec::new();
-    if let Some(left) = &site.confirm_remaining {
+    // What is inside of a partition lives: it is not lost, however long that lasts.
+    let counts = site.verdict() != Verdict::Partitioned;
+    if let Some(left) = site.confirm_remaining.as_ref().filter(|_| counts) {
         notes.push(format!("LOST in {}", human::wire_duration(Some(left))));
     }
     if !site.run_id.is_empty() {

@@ -117,7 +117,7 @@ fn waiting(item: &WaitingItem, now: Timestamp, out: &mut Stream) -> Result<(), F
         (false, "") => "anybody may answer".to_owned(),
         (false, role) => format!("{role} may answer"),
     };
-    let since = human::ago(item.since.as_ref(), now);
-    out.line(format!("  {} ({who}, waits for {since})", item.question))?;
+    let since = item.since.as_ref().map(|since| format!(", waits for {}", human::ago(Some(since), now)));
+    out.line(format!("  {} ({who}{})", item.question, since.unwrap_or_default()))?;
     item.commands.iter().try_for_each(|command| out.line(format!("    {command}")))
 }

@@ -97,6 +97,17 @@ fn nothing_is_overwritten_and_nothing_half_written() {
 }
 
 #[test]
+fn no_certificate_outlives_its_authority() {
+    let (_keep, dir) = dir();
+    let error = pki(&["init", "--dir", &dir, "--ca-days", "30", "--client", "kim"]).unwrap_err();
+    assert!(error.contains("730 days") && error.contains("ends in 30"), "{error}");
+    pki(&["init", "--dir", &dir, "--ca-days", "30", "--days", "30", "--client", "kim"]).unwrap();
+    let error = pki(&["issue", "--dir", &dir, "--days", "31", "--client", "lee"]).unwrap_err();
+    assert!(error.contains("31 days"), "{error}");
+    pki(&["issue", "--dir", &dir, "--days", "7", "--client", "lee"]).unwrap();
+}
+
+#[test]
 fn names_and_addresses_are_checked() {
     let (_keep, dir) = dir();
     for (args, part) in [

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 pub enum PkiError {
     /// A file is there already.
     #[error(
-        "{path} exists, and nothing is overwritten: choose another --dir, or `standfast pki issue` \
-         for further names", path = path.display()
+        "{path} exists, and nothing is overwritten: choose another --dir or another name; an authority \
+         that is there makes further certificates with `standfast pki issue`", path = path.display()
     )]
     Exists {
         /// The file.
@@ -32,6 +32,16 @@ pub enum PkiError {
         dir: PathBuf,
         /// What is wrong.
         source: rcgen::Error,
+    },
+    /// A certificate would end after the authority that vouches for it.
+    #[error(
+        "a certificate of {days} days would outlive its authority, which ends in {left}: give fewer --days"
+    )]
+    Outlives {
+        /// What was asked for.
+        days: i64,
+        /// What the authority has left, in whole days.
+        left: i64,
     },
     /// The same name for two certificates.
     #[error("`{name}` is named twice: each member and client needs its own name")]

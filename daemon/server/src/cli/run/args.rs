@@ -65,7 +65,7 @@ pub struct StartArgs {
     /// What binds the playbook
     #[command(flatten)]
     pub binding: Binding,
-    /// Why; it stands in the journal and in the report
+    /// Why; needed but for --dry-run. It stands in the journal and in the report
     #[arg(long, required_unless_present = "dry_run")]
     pub reason: Option<String>,
     /// Inspect everything, change nothing; exit 3 on what would refuse it

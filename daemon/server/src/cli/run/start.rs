@@ -43,7 +43,8 @@ pub(super) async fn run(args: StartArgs, client: &mut Client, output: &mut Outpu
     }
     let made = begun(request, client, output).await.map_err(|failure| uncertain(failure, &request_id))?;
     if made.existed {
-        output.err.line("the same trigger came before: this is its run")?;
+        let id = made.run.as_ref().map(|run| run.id.as_str()).unwrap_or_default();
+        output.err.line(format!("run {id} is that already: the same request began it"))?;
     }
     started(made.run.unwrap_or_default(), args.watch, client, output).await
 }
