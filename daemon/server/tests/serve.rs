@@ -1,9 +1,11 @@
-//! The daemon with settings that it cannot start with: one error that names the thing, and code 2.
+//! The daemon as a process: settings that it cannot start with, a store that is not there.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A settings file for member `name` of `site`, which listens where nothing else does.
 fn settings(dir: &Path, name: &str, site: &str, rest: &str) -> String {
@@ -14,13 +16,28 @@ fn settings(dir: &Path, name: &str, site: &str, rest: &str) -> String {
     )
 }
 
-fn program(words: &[&str]) -> Output {
+fn standfast(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_standfast"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("STANDFAST_"))
     {
         command.env_remove(name);
     }
-    command.args(words).output().expect("it starts")
+    command.args(words);
+    command
+}
+
+fn program(words: &[&str]) -> Output {
+    standfast(words).output().expect("it starts")
+}
+
+/// Killed with the test.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What is said when `text` are the settings, all of it on stderr; the exit code is 2.
@@ -103,4 +120,35 @@ fn settings_that_make_no_sense_are_refused_by_name() {
         let said = refused(dir, &good, &words);
         assert!(said.contains(key) && said.contains(why), "{words:?}: {said}");
     }
+}
+
+#[test]
+fn a_store_that_is_away_is_told_once_and_then_at_growing_intervals() {
+    // Situation: etcd is dead all night. Danger: six lines a second hide whatever else happens.
+    // Expectation: each loop tells its trouble at once, again after two seconds, then more rarely.
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let etcd = format!("store = \"etcd\"\netcd.endpoints = [\"http://{nobody}\"]");
+    let file = dir.path().join("standfast.toml");
+    std::fs::write(&file, settings(dir.path(), "a1", "a", &etcd)).unwrap();
+    let config = file.display().to_string();
+    let mut command = standfast(&["serve", "--config", &config, "--log-format", "json"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut daemon = Daemon(child);
+    let lines = BufReader::new(daemon.0.stderr.take().unwrap()).lines();
+    let mut told: BTreeMap<String, u64> = BTreeMap::new();
+    for line in lines {
+        let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let message = line["message"].as_str().unwrap().to_owned();
+        *told.entry(message.clone()).or_default() += 1;
+        // The third time: after six seconds, in which it was met more often than it was told.
+        if message == "this member cannot register" && told[&message] == 3 {
+            assert!(line["why"].as_str().unwrap().contains(&nobody.to_string()), "{line}");
+            assert!(line["untold"].as_u64().unwrap() > 0 && line["lasts"].as_str().is_some(), "{line}");
+            break;
+        }
+    }
+    assert!(told.contains_key("the current bundle cannot be followed"), "{told:?}");
+    assert!(told.values().all(|times| *times <= 4), "{told:?}");
+    assert_eq!(told["this member cannot register"], 3);
 }
