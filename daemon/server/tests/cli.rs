@@ -363,6 +363,7 @@ async fn with_certificates_from_pki_a_person_gets_through() {
     assert_eq!(seen.exit(), Exit::Done, "{seen:?}");
     let without = standfast(&[member.address], "run get shop-1").await;
     assert_eq!(without.exit(), Exit::Unreachable);
+    assert!(without.failure().to_string().contains("if members want TLS: --tls-ca"), "{without:?}");
 
     // Somebody else's authority, which has the same name.
     let words = format!("pki init --dir {}/other --client kim", dir.display());

@@ -202,19 +202,23 @@ fn unreachable(mut reasons: Vec<String>, refusals: &[Refusal]) -> Failure {
         );
     }
     let failure = Failure::new(Exit::Unreachable, format!("no member answers\n  {lines}"));
-    match refusals.contains(&Refusal::Theirs) {
-        true => failure.hint(
+    if refusals.contains(&Refusal::Theirs) {
+        return failure.hint(
             "--tls-ca must be the authority of the members' certificates, and each member be called by a name \
              or address that stands in its own",
-        ),
-        false => failure.hint("name others: --server host:7766,host:7766, or STANDFAST_SERVER"),
+        );
     }
+    let failure = match refusals.contains(&Refusal::None) {
+        true => failure.hint("if members want TLS: --tls-ca, --tls-cert, --tls-key"),
+        false => failure,
+    };
+    failure.hint("name others: --server host:7766,host:7766, or STANDFAST_SERVER")
 }
 
 /// Whether a member answers, and whether it serves.
 async fn probe(endpoint: Endpoint, handshake: Option<Handshake>) -> Result<(Channel, bool), Silent> {
     let ask = async {
-        let channel = endpoint.connect().await.map_err(|error| root_cause(&error))?;
+        let channel = endpoint.clone().connect().await.map_err(|error| root_cause(&error))?;
         let mut health = HealthClient::new(channel.clone());
         match health.check(HealthCheckRequest { service: String::new() }).await {
             Ok(answer) => Ok((channel, answer.into_inner().status() == ServingStatus::Serving)),
@@ -236,7 +240,10 @@ async fn probe(endpoint: Endpoint, handshake: Option<Handshake>) -> Result<(Chan
     // What the layers above say of a refused certificate is chance: a broken pipe, an alert.
     let refused = match handshake {
         Some(handshake) => tokio::time::timeout(ANSWER_WITHIN, handshake.refused()).await.ok().flatten(),
-        None => None,
+        None => {
+            let missing = tokio::time::timeout(ANSWER_WITHIN, Handshake::missing(endpoint.uri())).await;
+            return Err(Silent { why, refusal: missing.ok().flatten() });
+        }
     };
     Err(match refused {
         Some((refusal, why)) => Silent { why, refusal: Some(refusal) },

@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     Ours,
     /// We refuse the member's.
     Theirs,
+    /// None was shown, and somebody is there.
+    None,
 }
 
 /// A handshake with one member, as the calls make it.
@@ -80,6 +82,12 @@ impl Handshake {
             Ok(mut stream) => stream.read_u8().await.err()?,
         };
         self.means(&said)
+    }
+
+    /// Whether somebody is there who does not speak in the clear.
+    pub(super) async fn missing(uri: &Uri) -> Option<Refusal> {
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        TcpStream::connect((host, uri.port_u16()?)).await.ok().map(|_| Refusal::None)
     }
 
     fn means(&self, error: &io::Error) -> Option<(Refusal, String)> {

@@ -16,6 +16,7 @@ Examples:
   standfast run start shop --from a --mode emergency --reason 'a burns' --override lag='5 s lost, kim agreed'
 
 Detection and hold-down are not asked. Fence and lag are, and are waived by name only.
+A leader in the site that is left hands over before the first step; the run goes on under the next one.
 Exit: 0 started (with --watch: succeeded), 1 failed, 3 refused, 7 the plan is stale, 8 waits for people.")]
     Start(StartArgs),
     /// List runs, newest first
