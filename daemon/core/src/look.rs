@@ -160,6 +160,8 @@ pub enum Kind {
     Clock,
     /// A member works by another bundle.
     Bundle,
+    /// What the files proved when they were applied, they prove no longer.
+    Proof,
     /// A member did not look.
     Silent,
 }
@@ -183,6 +185,7 @@ impl Kind {
             Self::Ttl => "ttl",
             Self::Clock => "clock",
             Self::Bundle => "bundle",
+            Self::Proof => "proof",
             Self::Silent => "silent",
         }
     }

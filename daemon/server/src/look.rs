@@ -5,12 +5,14 @@
 //! asks looks itself without asking the store; what others see is added as it comes.
 
 mod acting;
+mod aged;
 mod answer;
 mod ask;
 mod history;
 mod survey;
 
 pub use acting::{Act, Acting};
+pub use aged::aged;
 pub use answer::follow;
 pub use history::history;
 

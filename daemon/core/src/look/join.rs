@@ -8,6 +8,7 @@ use crate::ids::{MemberId, ResourceId, SiteId};
 use crate::lag::Lag;
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// What came back of a look.
@@ -89,6 +90,14 @@ pub struct Seen {
     pub troubles: Vec<Found>,
     /// The data sets that would be promoted.
     pub data: Vec<DataSet>,
+}
+
+impl Seen {
+    /// Adds what stands in the way besides, after what is as bad.
+    pub fn add(&mut self, found: impl IntoIterator<Item = Found>) {
+        self.troubles.extend(found);
+        self.troubles.sort_by_key(|found| Reverse(found.trouble.severity));
+    }
 }
 
 /// Joins what was seen of `plan`.

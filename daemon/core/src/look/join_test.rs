@@ -2,7 +2,7 @@ use super::*;
 use crate::action::Action;
 use crate::check::{Check, Database};
 use crate::ids::Digest;
-use crate::look::{Kind, Severity, StepView};
+use crate::look::{Kind, Severity, StepView, Trouble};
 use crate::plan::{Mode, OnFailure, Request, Require, Step, Unreachable};
 use crate::time::Span;
 
@@ -175,12 +175,14 @@ fn another_bundle_another_clock_and_silence_are_named() {
     let views =
         vec![(view("w"), Some(Skew::of(0, 90_010, 90_500, 600))), (other, Some(Skew::of(0, 10, 500, 600)))];
     let silent = vec![("m-a".into(), "a".into(), "its lease has ended".into())];
-    let seen = join(&plan(), &Looked { views, silent, leader: Some("m-w".into()) });
+    let mut seen = join(&plan(), &Looked { views, silent, leader: Some("m-w".into()) });
+    seen.add([Found { trouble: Trouble::warning(Kind::Proof, "SF143", "a drill is old"), by: vec![] }]);
     assert_eq!(
         troubles(&seen),
         [
             (Kind::Clock, Severity::Error, "m-w".to_owned()),
             (Kind::Bundle, Severity::Warning, "m-b".to_owned()),
+            (Kind::Proof, Severity::Warning, String::new()),
             (Kind::Silent, Severity::Note, "m-a".to_owned()),
         ]
     );

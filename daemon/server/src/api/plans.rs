@@ -4,6 +4,7 @@ mod preview;
 pub(super) mod readiness;
 
 use super::{Api, refuse, wire};
+use crate::clock;
 use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
 use standfast_core::engine::rule;
@@ -191,7 +192,7 @@ fn step(plan: &plan::Plan, at: usize) -> PlanStep {
 /// What lint has to say about a playbook of a bundle that is applied: warnings.
 async fn warnings(bundle: std::sync::Arc<Bundle>) -> Vec<v1::Finding> {
     let files = bundle.files.clone();
-    let linted = tokio::task::spawn_blocking(move || Bundle::load(files).1).await;
+    let linted = tokio::task::spawn_blocking(move || Bundle::load_on(files, Some(clock::today())).1).await;
     linted.map(|findings| findings.iter().map(wire::finding).collect()).unwrap_or_default()
 }
 

@@ -7,13 +7,14 @@
 use super::Input;
 use crate::clock;
 use crate::guarded::Guarded;
-use crate::look::{Looker, history};
+use crate::look::{self, Looker, history};
 use crate::metrics::Metrics;
 use crate::records;
 use crate::store::Op;
 use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::{Input as Ctl, Judgement};
+use standfast_core::date::Date;
 use standfast_core::ids::SiteId;
 use standfast_core::look::{Found, join};
 use standfast_core::plan::{Mode, Request};
@@ -22,8 +23,9 @@ use standfast_core::readiness::{Readiness, Standing};
 use standfast_core::rules::OnLoss;
 use standfast_core::verdict::Verdict;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +57,8 @@ impl Keeper {
     async fn rounds(&mut self) {
         let mut bundles = self.looker.bundle.clone();
         let mut findings: BTreeMap<SiteId, (Standing, Vec<[String; 3]>)> = BTreeMap::new();
+        // When each is looked at next; one that is not named is due.
+        let mut due: BTreeMap<SiteId, Instant> = BTreeMap::new();
         let mut next = Instant::now() + SETTLE;
         loop {
             tokio::select! {
@@ -63,6 +67,7 @@ impl Keeper {
                     if changed.is_err() {
                         return;
                     }
+                    due.clear();
                     next = next.min(Instant::now() + SETTLE);
                     continue;
                 }
@@ -71,22 +76,26 @@ impl Keeper {
             let Some(bundle) = bundles.borrow_and_update().clone() else { continue };
             let rules = bundle.rules();
             findings.retain(|site, _| rules.on_loss(site).is_some());
-            let began = Instant::now();
-            let mut all = true;
+            let aged = OnceCell::new();
             for entry in &rules.on_loss {
-                match self.found(&bundle, entry).await {
-                    None => all = false,
+                let now = Instant::now();
+                if due.get(&entry.site).is_some_and(|due| *due > now) {
+                    continue;
+                }
+                let again = match self.found(&bundle, entry, &aged).await {
+                    None => SETTLE,
                     Some((readiness, found)) => {
                         let labels = found.iter().map(|one| labels(entry, one)).collect();
                         let before = findings.insert(entry.site.clone(), (readiness.standing, labels));
                         told(&readiness, before.map(|(standing, _)| standing));
                         self.keep(readiness, found).await;
+                        rules.readiness.every.0
                     }
-                }
+                };
+                due.insert(entry.site.clone(), now + again);
             }
-            if all {
-                next = began + rules.readiness.every.0;
-            }
+            next =
+                rules.on_loss.iter().filter_map(|entry| due.get(&entry.site)).min().map_or(next, |due| *due);
             let mut counts: BTreeMap<[String; 3], u64> = BTreeMap::new();
             for labels in findings.values().flat_map(|(_, labels)| labels) {
                 *counts.entry(labels.clone()).or_default() += 1;
@@ -96,7 +105,12 @@ impl Keeper {
     }
 
     /// What a look finds; none when now is not the time for one.
-    async fn found(&mut self, bundle: &Bundle, entry: &OnLoss) -> Option<(Readiness, Vec<Found>)> {
+    async fn found(
+        &mut self,
+        bundle: &Arc<Bundle>,
+        entry: &OnLoss,
+        aged: &OnceCell<Vec<Found>>,
+    ) -> Option<(Readiness, Vec<Found>)> {
         if *self.running.borrow_and_update() || !self.is_well(&entry.site) {
             return None;
         }
@@ -119,7 +133,9 @@ impl Keeper {
         };
         let mut seen = join(&plan, &looked);
         let prediction = predict(&plan, &history, &bundle.fleet.timing);
-        seen.troubles.extend(prediction.trouble(entry.playbook.as_str()));
+        seen.add(prediction.trouble(entry.playbook.as_str()));
+        let today = Date::of_wall_ms(wall_ms);
+        seen.add(aged.get_or_init(|| look::aged(bundle.clone(), today)).await.iter().cloned());
         Some((Readiness::of(&plan, &seen, wall_ms), seen.troubles))
     }
 

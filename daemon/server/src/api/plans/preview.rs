@@ -48,7 +48,7 @@ impl Api {
         seen.troubles
             .retain(|found| found.trouble.kind != Kind::Requirement || !taken.contains(&found.trouble.about));
         let prediction = predict(&plan, &history, &bundle.fleet.timing);
-        seen.troubles.extend(prediction.trouble(plan.request.playbook.as_str()));
+        seen.add(prediction.trouble(plan.request.playbook.as_str()));
         let mut shown = bound(&plan);
         shown.prediction = Some(predicted(&prediction));
         show(&mut shown, &plan, &seen);
