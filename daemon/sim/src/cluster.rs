@@ -6,7 +6,7 @@
 //! to come to its end. Meanwhile a judge, which shares no decision with the core, looks at everything
 //! that becomes durable and everything that is acted.
 //!
-//! Not modelled: a store that was restored from a backup, retention, and bundles that change.
+//! Not modelled: a store that was restored from a backup, and retention.
 
 mod act;
 mod coverage;
@@ -15,6 +15,7 @@ mod fence;
 mod judge;
 mod lead;
 mod member;
+mod mutant;
 mod net;
 mod observe;
 mod people;
@@ -26,8 +27,9 @@ mod store;
 mod term;
 
 pub use coverage::{Coverage, STATES};
-pub use fault::{Fault, Planned};
+pub use fault::{Fault, Planned, When};
 pub use judge::Broken;
+pub use mutant::Mutant;
 pub use shrink::shrink;
 
 use crate::clock::Clock;
@@ -45,38 +47,13 @@ use standfast_core::leadership::{Input, Lease};
 use standfast_core::time::Mono;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Reply, Store};
+use store::{Key, Op, Reply, Store, Txn, Value};
 use term::{Loading, Write};
 
 /// How long all that was begun may take once everything is mended.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long it has to be quiet until nothing more is expected.
 const QUIET: Duration = Duration::from_secs(5);
-
-/// Something that is broken on purpose, to see that it is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
-    /// The store does not compare: whoever once led may write.
-    NoGuards,
-    /// A member that may not lead any more goes on.
-    NoDemotion,
-    /// A fence is proven without looking.
-    FenceWithoutProof,
-}
-
-impl Mutant {
-    /// All.
-    pub const ALL: [Self; 3] = [Self::NoGuards, Self::NoDemotion, Self::FenceWithoutProof];
-
-    /// As it is called on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NoGuards => "no-guards",
-            Self::NoDemotion => "no-demotion",
-            Self::FenceWithoutProof => "fence-without-proof",
-        }
-    }
-}
 
 /// What the seeds have in common.
 #[derive(Debug)]
@@ -106,14 +83,14 @@ pub struct Outcome {
 
 impl Default for Town {
     fn default() -> Self {
-        Self { cases: setting::cases(), mutant: None }
+        Self { cases: setting::cases(None), mutant: None }
     }
 }
 
 impl Town {
     /// A cluster in which something is broken on purpose.
     pub fn with(mutant: Mutant) -> Self {
-        Self { mutant: Some(mutant), ..Self::default() }
+        Self { cases: setting::cases(Some(mutant)), mutant: Some(mutant) }
     }
 
     /// What a seed comes to.
@@ -168,11 +145,14 @@ enum Then {
     Locks(String),
     RunRead(Box<Loading>),
     AsksRead(u64),
+    BundleRead,
     Placed(u64),
 }
 
 /// One seed.
 struct Cluster<'a> {
+    /// All bundles; that of the beginning says what there is, which is the same in all.
+    cases: &'a [Case],
     case: &'a Case,
     mutant: Option<Mutant>,
     clock: Clock<Happening>,
@@ -186,6 +166,8 @@ struct Cluster<'a> {
     gates: [Gate; SITES],
     /// Sites whose web fails, counted.
     webs: [u8; SITES],
+    /// Sites that answer no probe from outside, counted.
+    deaf: [u8; SITES],
     /// Replicas lag, targets fail: counted.
     behind: u8,
     failing: u8,
@@ -197,6 +179,8 @@ struct Cluster<'a> {
     broken: Vec<bool>,
     flapping: Vec<bool>,
     healed: bool,
+    /// Entries of journals that have become durable.
+    entries: u64,
     story: Option<Vec<String>>,
 }
 
@@ -204,13 +188,16 @@ impl<'a> Cluster<'a> {
     fn new(town: &'a Town, seed: u64, faults: Option<Vec<Planned>>, told: bool) -> Self {
         let root = Dice::new(seed);
         let mut fate = root.fork_named("fate");
-        let case = fate.pick(&town.cases).expect("there are fleets");
+        let first = fate.below(town.cases.len() as u64) as usize;
+        let case = &town.cases[first];
         let timing = case.bundle.fleet.timing;
         let mut sites: Vec<usize> = (0..SITES).collect();
         sites.extend((0..fate.below(3)).map(|extra| extra as usize));
         let mut made = root.fork_named("members");
         let members: Vec<Member> = (sites.iter().enumerate())
-            .map(|(place, site)| Member::new(place, *site, case.site(*site).clone(), timing, &mut made))
+            .map(|(place, site)| {
+                Member::new((place, first), *site, case.site(*site).clone(), timing, &mut made)
+            })
             .collect();
         let safety = fate.between(Duration::from_secs(130), Duration::from_secs(230));
         let drawn = fault::draw(&mut root.fork_named("faults"), members.len(), safety);
@@ -218,7 +205,9 @@ impl<'a> Cluster<'a> {
         let count = faults.len();
         let mut store = Store::default();
         store.unguarded = town.mutant == Some(Mutant::NoGuards);
+        store.txn(&Txn { then: vec![Op::Put(Key::Bundle, Value::Bundle(first))], ..Txn::default() });
         Self {
+            cases: &town.cases,
             case,
             mutant: town.mutant,
             clock: Clock::default(),
@@ -231,16 +220,18 @@ impl<'a> Cluster<'a> {
             world: case.world.clone(),
             gates: [Gate::default(); SITES],
             webs: [0; SITES],
+            deaf: [0; SITES],
             behind: 0,
             failing: 0,
             acts: BTreeMap::new(),
             numbered: 0,
-            judge: Judge::new(timing),
+            judge: Judge::new(first),
             people: people::People::draw(&mut root.fork_named("people"), safety),
             faults,
             broken: vec![false; count],
             flapping: vec![false; count],
             healed: false,
+            entries: 0,
             story: told.then(Vec::new),
         }
     }
@@ -254,8 +245,10 @@ impl<'a> Cluster<'a> {
             self.clock.after(sentry::LOOK, Happening::Sentry(site));
         }
         for (place, planned) in self.faults.iter().enumerate() {
-            self.clock.after(planned.at, Happening::Fault(place, true));
-            self.clock.after(planned.at + planned.lasts, Happening::Fault(place, false));
+            if let When::At(at) = planned.when {
+                self.clock.after(at, Happening::Fault(place, true));
+                self.clock.after(at + planned.lasts, Happening::Fault(place, false));
+            }
         }
         self.clock.after(self.safety, Happening::Heal);
         self.invite();
@@ -299,10 +292,10 @@ impl<'a> Cluster<'a> {
         let leads = self.members.iter().enumerate().any(|(place, member)| {
             member.leading.is_some() && member.machine.term(self.now(place)).is_some()
         });
-        leads
-            && self.judge.is_quiet()
-            && self.people.are_quiet()
-            && self.gates.iter().all(|gate| !gate.closed)
+        let bundle = self.judge.bundle();
+        let current = self.members.iter().all(|member| member.case == bundle);
+        let open = self.gates.iter().all(|gate| !gate.closed);
+        leads && current && open && self.judge.is_quiet() && self.people.are_quiet()
     }
 
     fn happens(&mut self, what: Happening) {
@@ -349,6 +342,7 @@ impl<'a> Cluster<'a> {
             Then::Locks(nonce) => self.locks_read(member, &nonce, come),
             Then::RunRead(loading) => self.run_read(member, *loading, come),
             Then::AsksRead(epoch) => self.asks_read(member, epoch, come),
+            Then::BundleRead => self.bundle_read(member, come),
             Then::Placed(number) => self.placed(number, &come),
         }
     }

@@ -3,7 +3,7 @@
 use super::fence::Proving;
 use super::member::Wake;
 use super::term::Word;
-use super::{Cluster, Happening};
+use super::{Cluster, Happening, setting};
 use crate::dice::Share;
 use crate::world::{Came, Deed, Question, Seen, Site};
 use standfast_core::action::{Failure, FailureKind, Inspection};
@@ -23,6 +23,8 @@ const INSPECT: Duration = Duration::from_secs(10);
 const ANSWER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(120));
 /// How long an act takes.
 const ACT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(4));
+/// How long what a leader has left behind may be under way.
+const LATE: Duration = Duration::from_secs(15);
 /// Between two rounds of a verification, and between two stages of an act that has several.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -57,6 +59,8 @@ pub(super) struct Act {
     stages: u32,
     until: Duration,
     silent: bool,
+    /// It has waited on its way.
+    late: bool,
 }
 
 impl Cluster<'_> {
@@ -97,7 +101,7 @@ impl Cluster<'_> {
 
     /// How long asking takes: all of its time, if one does not answer.
     fn asking(&mut self, member: usize, digest: &Digest, step: Option<usize>) -> Duration {
-        let model = &self.case.models[digest];
+        let model = setting::model(self.cases, digest);
         let targets = &self.case.targets;
         let reached = match step {
             Some(step) => {
@@ -117,14 +121,12 @@ impl Cluster<'_> {
 
     /// What a plan requires is asked for a person's run.
     pub(super) fn require(&mut self, member: usize, request: String, plan: &Plan) {
-        let digest = plan.digest();
-        let answers = self.required(member, &digest);
+        let answers = self.required(member, &plan.digest());
         self.control(member, Ctl::Required { request, answers });
     }
 
     fn required(&mut self, member: usize, digest: &Digest) -> Vec<Answer> {
-        let case = self.case;
-        let asked = case.models[digest].require.iter();
+        let asked = setting::model(self.cases, digest).require.iter();
         asked.map(|(_, question)| self.ask(member, question)).collect()
     }
 
@@ -149,15 +151,15 @@ impl Cluster<'_> {
             return;
         };
         let Some(digest) = leading.controller.run(&run).map(|live| live.plan_digest.clone()) else { return };
-        let case = self.case;
+        let model = setting::model(self.cases, &digest);
         let input = match what {
             What::Required => Input::Required(self.required(member, &digest)),
             What::Inspected(step) => {
-                let found = self.inspect(member, &case.models[&digest].deeds[step]);
+                let found = self.inspect(member, &model.deeds[step]);
                 Input::Inspected { step, found }
             }
             What::Verify(step, until) => {
-                let asked = &case.models[&digest].verify[step];
+                let asked = &model.verify[step];
                 let evidence: Vec<Evidence> = asked
                     .iter()
                     .map(|(what, question)| Evidence {
@@ -195,12 +197,13 @@ impl Cluster<'_> {
         let (run, epoch, step) = of;
         let timeout = plan.steps[step].timeout.0;
         let now = self.now(member).mono;
-        let deed = self.case.models[digest].deeds[step].clone();
+        let deed = setting::model(self.cases, digest).deeds[step].clone();
         if let Deed::Fence { site, proofs } = deed {
             let proving = Proving::new((run, epoch, step), site, proofs, now + timeout);
             return self.prove(member, proving);
         }
-        let takes = self.dice.between(ACT.0, ACT.1).min(timeout);
+        let most = if self.failing > 0 { 3 * ACT.1 } else { ACT.1 };
+        let takes = self.dice.between(ACT.0, most).min(timeout);
         let fails = if self.failing > 0 { Share::percent(25) } else { Share::percent(1) };
         if self.dice.happens(fails) {
             let kind = match self.dice.below(4) {
@@ -216,7 +219,7 @@ impl Cluster<'_> {
         let until = self.clock.elapsed() + timeout;
         let life = self.members[member].life;
         self.numbered += 1;
-        let act = Act { member, life, run, epoch, step, deed, stages, until, silent };
+        let act = Act { member, life, run, epoch, step, deed, stages, until, silent, late: false };
         self.acts.insert(self.numbered, act);
         self.clock.after(takes, Happening::Reach(self.numbered));
     }
@@ -240,6 +243,14 @@ impl Cluster<'_> {
         let alive = self.members[act.member].life == act.life;
         if alive {
             self.look_from(act.member);
+        }
+        // What a leader has left behind may wait on its way, or in a target that is busy.
+        let leads = |leading: &super::term::Leading| leading.term.epoch == act.epoch;
+        let left = !self.members[act.member].leading.as_ref().is_some_and(leads);
+        if left && !std::mem::replace(&mut act.late, true) && self.dice.below(2) == 0 {
+            let late = self.dice.between(Duration::ZERO, LATE);
+            self.acts.insert(id, act);
+            return self.clock.after(late, Happening::Reach(id));
         }
         act.stages -= 1;
         let came = self.world.perform(&self.case.targets, &act.deed, act.epoch);

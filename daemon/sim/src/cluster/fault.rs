@@ -1,7 +1,8 @@
 //! What goes wrong, by seed: a list of faults, each with its begin and its end.
 //!
 //! The list is drawn before anything happens, so that a shorter one can be tried: what is left when
-//! no fault can be taken away is the shrunk trace.
+//! no fault can be taken away is the shrunk trace. Some begin at a time, and some are aimed: they
+//! begin right when the how manieth entry of a journal becomes durable.
 
 use super::net::{OUTSIDE, SITES};
 use super::{Cluster, Happening};
@@ -52,6 +53,8 @@ pub enum Fault {
     Mute,
     /// The store takes the leader's lease back, wrongly.
     Revoke,
+    /// Nothing in a site answers probes from outside, and its members reach the store.
+    Probes(usize),
     /// Replicas are further behind than is allowed.
     Behind,
     /// Acts fail, and answers to them are lost.
@@ -60,9 +63,9 @@ pub enum Fault {
 
 impl Fault {
     /// The kinds, by name.
-    pub const KINDS: [&'static str; 22] = [
+    pub const KINDS: [&'static str; 23] = [
         "cut", "pair", "one-way", "slow", "flap", "power", "web", "nic", "no-store", "kill", "stop", "jump",
-        "down", "hang", "disk", "full", "lossy", "past", "mute", "revoke", "behind", "targets",
+        "down", "hang", "disk", "full", "lossy", "past", "mute", "revoke", "behind", "targets", "probes",
     ];
 
     /// Its place among the kinds.
@@ -90,6 +93,7 @@ impl Fault {
             Self::Revoke => 19,
             Self::Behind => 20,
             Self::Targets => 21,
+            Self::Probes(_) => 22,
         }
     }
 }
@@ -104,7 +108,8 @@ impl fmt::Display for Fault {
             | Self::Power(at)
             | Self::Web(at)
             | Self::Down(at)
-            | Self::Hang(at) => {
+            | Self::Hang(at)
+            | Self::Probes(at) => {
                 write!(f, "{kind} {}", site(at))
             }
             Self::Pair(from, to) | Self::OneWay(from, to) | Self::Slow(from, to) => {
@@ -122,21 +127,37 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A fault and its time, since the beginning.
+/// Whoever leads when the fault begins.
+pub(super) const LEADER: usize = usize::MAX;
+
+/// When a fault begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So long after the beginning.
+    At(Duration),
+    /// When so many entries of journals have become durable.
+    Entry(u64),
+}
+
+/// A fault and its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// What.
     pub fault: Fault,
     /// When it begins.
-    pub at: Duration,
+    pub when: When,
     /// How long it lasts.
     pub lasts: Duration,
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (at, until) = (self.at.as_secs_f64(), (self.at + self.lasts).as_secs_f64());
-        write!(f, "{at:7.2} s to {until:7.2} s  {}", self.fault)
+        let lasts = self.lasts.as_secs_f64();
+        match self.when {
+            When::At(at) => write!(f, "at {:7.2} s", at.as_secs_f64())?,
+            When::Entry(entry) => write!(f, "at entry {entry:3}")?,
+        }
+        write!(f, ", for {lasts:6.2} s: {}", self.fault)
     }
 }
 
@@ -151,16 +172,27 @@ pub(super) fn draw(dice: &mut Dice, members: usize, safety: Duration) -> Vec<Pla
             2 => Fault::Power(site),
             _ => Fault::Flap(site),
         };
-        let at = dice.between(secs(15), safety * 2 / 3);
-        planned.push(Planned { fault, at, lasts: dice.between(secs(20), secs(110)) });
+        let when = When::At(dice.between(secs(15), safety * 2 / 3));
+        planned.push(Planned { fault, when, lasts: dice.between(secs(20), secs(110)) });
     }
     for _ in 0..dice.below(8) {
         let fault = any(dice, members);
-        let at = dice.between(secs(5), safety);
+        let when = When::At(dice.between(secs(5), safety));
         let most = if dice.below(3) == 0 { secs(90) } else { secs(12) };
-        planned.push(Planned { fault, at, lasts: dice.between(Duration::from_millis(200), most) });
+        planned.push(Planned { fault, when, lasts: dice.between(Duration::from_millis(200), most) });
     }
-    planned.sort_by_key(|planned| planned.at);
+    for _ in 0..dice.below(4) {
+        let fault = match (any(dice, members), dice.below(2)) {
+            (Fault::Nic(_), 0) => Fault::Nic(LEADER),
+            (Fault::NoStore(_), 0) => Fault::NoStore(LEADER),
+            (Fault::Kill(_), 0) => Fault::Kill(LEADER),
+            (Fault::Stop(_), 0) => Fault::Stop(LEADER),
+            (fault, _) => fault,
+        };
+        let when = When::Entry(1 + dice.below(24));
+        let most = if dice.below(2) == 0 { secs(40) } else { secs(4) };
+        planned.push(Planned { fault, when, lasts: dice.between(Duration::from_millis(200), most) });
+    }
     planned
 }
 
@@ -190,6 +222,7 @@ fn any(dice: &mut Dice, members: usize) -> Fault {
         18 => Fault::Mute,
         19 => Fault::Revoke,
         20 => Fault::Behind,
+        21 => Fault::Probes(site),
         _ => Fault::Targets,
     }
 }
@@ -197,10 +230,11 @@ fn any(dice: &mut Dice, members: usize) -> Fault {
 impl Cluster<'_> {
     /// A fault begins or ends.
     pub(super) fn fault(&mut self, place: usize, begins: bool) {
-        let fault = self.faults[place].fault;
         if begins == self.broken[place] {
             return;
         }
+        self.aim(place);
+        let fault = self.faults[place].fault;
         self.broken[place] = begins;
         let word = if begins { "begins" } else { "ends" };
         self.tell(|_| format!("{fault} {word}"));
@@ -254,11 +288,38 @@ impl Cluster<'_> {
                     self.revoke(lease);
                 }
             }
+            Fault::Probes(site) => count(&mut self.deaf[site]),
             Fault::Behind => count(&mut self.behind),
             Fault::Targets => count(&mut self.failing),
         }
         self.rewired();
         self.note_reach();
+    }
+
+    /// A fault of whoever leads becomes one of that member.
+    fn aim(&mut self, place: usize) {
+        let leads = self.members.iter().position(|member| member.leading.is_some()).unwrap_or(0);
+        match &mut self.faults[place].fault {
+            Fault::Nic(member) | Fault::NoStore(member) | Fault::Kill(member) | Fault::Stop(member)
+                if *member == LEADER =>
+            {
+                *member = leads;
+            }
+            _ => {}
+        }
+    }
+
+    /// Another entry is durable: what was aimed at it begins.
+    pub(super) fn aimed(&mut self) {
+        self.entries += 1;
+        for place in 0..self.faults.len() {
+            let Planned { when, lasts, .. } = self.faults[place];
+            if when == When::Entry(self.entries) && !self.healed {
+                let soon = self.dice.between(Duration::ZERO, Duration::from_millis(12));
+                self.clock.after(soon, Happening::Fault(place, true));
+                self.clock.after(soon + lasts, Happening::Fault(place, false));
+            }
+        }
     }
 
     fn isolate(&mut self, site: usize, cut: bool) {

@@ -3,28 +3,26 @@
 //! The judge reads the store's transactions as they are committed, the world, and what members
 //! begin. It asks no member: it would believe the same mistake.
 
+mod evidence;
+
 use super::coverage::{self, Coverage};
 use super::fault::Fault;
 use super::net::SITES;
+use super::setting::Case;
 use super::store::{Key, Op, Store, Txn, Value};
 use crate::simulate::Checker;
 use crate::world::{Deed, Targets, World, Wrong};
 use standfast_core::action::Action;
 use standfast_core::controller::{Ask, Refused};
 use standfast_core::ids::{Epoch, RunId, SiteId};
-use standfast_core::journal::{Body, End, Event, Trigger};
+use standfast_core::journal::{Body, End, Event};
 use standfast_core::run::{Run, State, StepState};
-use standfast_core::timing::Timing;
-use standfast_core::verdict::{Finding, Verdict};
-use standfast_core::vote::Vote;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 /// After the store has wrongly taken a lease back, so long two members may believe to lead.
 const WRONGED: Duration = Duration::from_secs(12);
-/// A loss that is older than this is no reason for a failover.
-const OLD: Duration = Duration::from_secs(120);
 
 /// An invariant that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +52,8 @@ pub(super) struct Tracked {
 /// Watches everything.
 #[derive(Debug)]
 pub(super) struct Judge {
-    timing: Timing,
+    /// The bundle that was applied last.
+    bundle: usize,
     pub(super) runs: BTreeMap<RunId, Tracked>,
     /// Entries that became durable with the last transaction.
     pub(super) news: Vec<(RunId, Event)>,
@@ -66,6 +65,8 @@ pub(super) struct Judge {
     /// Until when a site is held down.
     holds: BTreeMap<SiteId, Duration>,
     unreached: [[Option<Duration>; SITES]; SITES],
+    /// When each member has registered.
+    joined: BTreeMap<usize, Duration>,
     wronged: Option<Duration>,
     active: [u8; Fault::KINDS.len()],
     coverage: Coverage,
@@ -73,9 +74,9 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(timing: Timing) -> Self {
+    pub(super) fn new(bundle: usize) -> Self {
         Self {
-            timing,
+            bundle,
             runs: BTreeMap::new(),
             news: Vec::new(),
             asks: BTreeMap::new(),
@@ -84,6 +85,7 @@ impl Judge {
             epoch: Epoch(0),
             holds: BTreeMap::new(),
             unreached: [[None; SITES]; SITES],
+            joined: BTreeMap::new(),
             wronged: None,
             active: [0; Fault::KINDS.len()],
             coverage: Coverage { seeds: 1, ..Coverage::default() },
@@ -102,6 +104,11 @@ impl Judge {
     /// The first thing that was wrong counts.
     fn note(&mut self, invariant: &'static str, what: impl Into<String>, at: Duration) {
         self.broken.get_or_insert_with(|| Broken { invariant, what: what.into(), at });
+    }
+
+    /// The bundle that was applied last.
+    pub(super) fn bundle(&self) -> usize {
+        self.bundle
     }
 
     /// All live runs have ended, all requests are answered.
@@ -230,18 +237,24 @@ impl Judge {
             Some(wrong @ Wrong::TwoWriters { .. }) => {
                 self.note("never two writers of one cluster", wrong.to_string(), now);
             }
-            // Only targets that cannot refuse come here: what came late is counted.
+            // At targets that cannot refuse it, what comes late is counted.
             Some(Wrong::EpochBack { .. }) => self.coverage.residual += 1,
             None => {}
         }
     }
 
     /// A transaction is committed.
-    pub(super) fn committed(&mut self, store: &Store, txn: &Txn, now: Duration) {
+    pub(super) fn committed(&mut self, cases: &[Case], store: &Store, txn: &Txn, now: Duration) {
         for op in &txn.then {
             match op {
                 Op::Put(Key::Epoch, Value::Epoch(epoch)) => self.begins(Epoch(*epoch), now),
-                Op::Put(Key::Entry(run, _), Value::Entry(event)) => self.entry(store, run, event, now),
+                Op::Put(Key::Entry(run, _), Value::Entry(event)) => {
+                    self.entry(cases, store, run, event, now);
+                }
+                Op::PutLeased(Key::Member(member), ..) => {
+                    self.joined.insert(*member, now);
+                }
+                Op::Put(Key::Bundle, Value::Bundle(case)) => self.bundle = *case,
                 Op::Put(Key::Ask(request), Value::Ask(asked)) => {
                     self.asks.insert(*request, asked.ask.clone());
                 }
@@ -289,14 +302,16 @@ impl Judge {
         self.epoch = epoch;
     }
 
-    fn entry(&mut self, store: &Store, id: &RunId, event: &Event, now: Duration) {
+    fn entry(&mut self, cases: &[Case], store: &Store, id: &RunId, event: &Event, now: Duration) {
         self.news.push((id.clone(), event.clone()));
         let plan = match store.get(&Key::Head(id.clone())).map(|kv| &kv.value) {
             Some(Value::Head(head)) => head.plan.clone(),
             _ => return self.note("what is written can be read back", format!("run {id} has no head"), now),
         };
-        if let Body::Created { trigger, .. } = &event.body {
-            self.created(trigger, &plan.request.from, now);
+        let case = cases.iter().find(|case| case.bundle.digest == plan.bundle);
+        let case = case.expect("a plan is of a bundle that was applied");
+        if let Body::Created { trigger, proposed, .. } = &event.body {
+            self.created(case, store, (trigger, *proposed), &plan.request, now);
             match Run::new(id.clone(), plan.clone(), event) {
                 Ok(run) if !self.runs.contains_key(id) => {
                     let tracked = Tracked { run, checker: Checker::new(plan), ended: None };
@@ -322,26 +337,21 @@ impl Judge {
             self.coverage.ended(*end);
             // What was proposed in vain leaves nothing behind.
             if *end != End::Cancelled {
-                let until = now + self.timing.hold_down.0 * 99 / 100;
+                let until = now + case.timing.hold_down.0 * 99 / 100;
                 self.holds.extend([request.from, request.to].map(|site| (site, until)));
+            }
+        }
+        if let Body::RequirementsMet { evidence } = &event.body {
+            let waived = &self.runs[id].run.waived;
+            let unmet =
+                evidence.iter().enumerate().find(|(at, seen)| !seen.answer.holds() && !waived.contains(at));
+            if let Some((_, seen)) = unmet {
+                let what = format!("run {id} goes on, and {} does not hold", seen.what);
+                self.note("no promotion without its guards", what, now);
             }
         }
         self.look(id, now);
         self.meet(id);
-    }
-
-    /// No other live run has one of the sites.
-    fn alone(&mut self, id: &RunId, now: Duration) {
-        let sites = |run: &Run| [run.plan.request.from.clone(), run.plan.request.to.clone()];
-        let mine = sites(&self.runs[id].run);
-        let rival = self.runs.iter().find(|(other, tracked)| {
-            *other != id
-                && tracked.ended.is_none()
-                && sites(&tracked.run).iter().any(|site| mine.contains(site))
-        });
-        if let Some((rival, _)) = rival {
-            self.note("one run for each site", format!("{id} while {rival} lives"), now);
-        }
     }
 
     /// A run meets the faults of this moment.
@@ -351,47 +361,13 @@ impl Judge {
         active.for_each(|(kind, _)| self.coverage.met[kind][state] = 1);
     }
 
-    fn created(&mut self, trigger: &Trigger, from: &SiteId, now: Duration) {
-        self.coverage.runs += 1;
-        self.coverage.with_runs = 1;
-        let Trigger::Automatic { evidence } = trigger else { return };
-        self.coverage.automatic += 1;
-        if let Err(why) = self.judged(evidence) {
-            self.note("no failover without its evidence", format!("{from}: {why}"), now);
-        }
-        if self.holds.get(from).is_some_and(|until| now < *until) {
-            self.note("one run for each hold-down", format!("{from} is held down"), now);
-        }
-        let lost = |voter: usize, site: usize| self.unreached[voter][site].is_some_and(|at| now < at + OLD);
-        let place = |site: &SiteId| ["a", "b", "w"].iter().position(|name| *name == site.as_str());
-        let truly = evidence.votes.iter().filter(|vote| vote.vote == Vote::Down).filter(|vote| {
-            matches!((place(&vote.voter), place(from)), (Some(voter), Some(site)) if lost(voter, site))
-        });
-        if truly.count() < 2 {
-            self.note("no failover where nothing was lost", format!("{from} was not lost"), now);
-        }
-    }
-
-    /// Whether the evidence says what it has to.
-    fn judged(&self, evidence: &Finding) -> Result<(), String> {
-        let down: Vec<_> = evidence.votes.iter().filter(|vote| vote.vote == Vote::Down).collect();
-        let counts = |vote: &&&standfast_core::verdict::SiteVote| {
-            let mut words = vote.words.iter().filter(|word| word.discounted.is_none()).peekable();
-            words.peek().is_some() && words.all(|word| word.vote == Vote::Down)
-        };
-        match () {
-            () if evidence.verdict != Verdict::Lost => Err(format!("the verdict is {}", evidence.verdict)),
-            () if !evidence.inside.is_empty() => Err("somebody inside is alive".into()),
-            () if evidence.confirmed < self.timing.confirm => Err("it is not confirmed".into()),
-            () if down.iter().filter(counts).count() < 2 => Err("too few say so".into()),
-            () => Ok(()),
-        }
-    }
-
     /// The last look.
     pub(super) fn finish(&mut self, store: &Store, now: Duration) {
         let state =
             |tracked: &Tracked| matches!(tracked.run.state(), State::Ended(_)) == tracked.ended.is_some();
+        if store.get(&Key::Bundle).is_none_or(|kv| kv.value != Value::Bundle(self.bundle)) {
+            self.note("nothing acknowledged is lost", "the bundle that was applied is gone", now);
+        }
         let lost = self.runs.iter().find(|(id, tracked)| {
             let last = Key::Entry((*id).clone(), tracked.run.sequence);
             store.get(&last).is_none() || !state(tracked)

@@ -26,6 +26,14 @@ impl Cluster<'_> {
         }
     }
 
+    /// The member goes by another bundle.
+    pub(super) fn retime(&mut self, member: usize) {
+        let (now, timing) = (self.now(member), *self.timing(member));
+        for effect in self.members[member].machine.retime(timing, now) {
+            self.lead_effect(member, effect);
+        }
+    }
+
     /// Whether an effect may start now.
     pub(super) fn may_act(&self, member: usize) -> bool {
         let member_ = &self.members[member];
@@ -37,7 +45,7 @@ impl Cluster<'_> {
         match effect {
             Effect::ReadLeader => self.read_leader(member),
             Effect::Grant => {
-                let ttl = self.timing().ttl.0;
+                let ttl = self.timing(member).ttl.0;
                 self.call(member, None, Request::Grant(ttl), Then::Granted);
             }
             Effect::Campaign { lease, nonce } => {
@@ -70,7 +78,7 @@ impl Cluster<'_> {
         txn.then.push(Op::Put(Key::Beat, Value::Mark));
         txn.snapshot = true;
         let then = Then::Beaten { nonce: term.nonce.clone(), sent };
-        let limit = self.timing().renew.0;
+        let limit = self.timing(member).renew.0;
         self.call(member, Some(limit), Request::Kept(term.lease, Arc::new(txn)), then);
     }
 
@@ -81,7 +89,8 @@ impl Cluster<'_> {
         let place = &self.members[member];
         let leading = Leading::new(place.name.clone(), place.site_id.clone(), term);
         self.members[member].leading = Some(leading);
-        self.control(member, Ctl::Bundle(self.case.bundle.clone()));
+        let bundle = self.cases[self.members[member].case].bundle.clone();
+        self.control(member, Ctl::Bundle(bundle));
         self.load(member);
         self.wake_after(member, super::term::TICK, Wake::TermTick(epoch.0));
     }
@@ -149,7 +158,10 @@ impl Cluster<'_> {
             Ok(Reply::Done(_)) => (Beat::Lost, None),
             _ => (Beat::Unanswered, None),
         };
-        if let Some(snapshot) = snapshot {
+        if let Some(mut snapshot) = snapshot {
+            if self.breaks(Mutant::NoVeto) {
+                snapshot.members.retain(|_, site| site != self.case.site(0));
+            }
             self.control(member, Ctl::Snapshot { snapshot, sent });
         }
         self.give(member, Input::Beaten { sent, outcome });

@@ -44,6 +44,8 @@ pub(super) enum Wake {
     /// A watch tells a term of a request.
     Watched(u64, u64, Arc<Asked>),
     Word(Word),
+    /// There may be another bundle.
+    Bundle,
     /// A guarded write is sent again.
     Again(Box<Write>),
     Heard(Box<super::act::Heard>),
@@ -53,6 +55,8 @@ pub(super) enum Wake {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) name: MemberId,
+    /// The bundle that it goes by.
+    pub(super) case: usize,
     pub(super) site: usize,
     pub(super) site_id: SiteId,
     /// How often it was started: what was meant for an earlier life is not heard.
@@ -86,8 +90,15 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(place: usize, site: usize, site_id: SiteId, timing: Timing, dice: &mut Dice) -> Self {
+    pub(super) fn new(
+        (place, case): (usize, usize),
+        site: usize,
+        site_id: SiteId,
+        timing: Timing,
+        dice: &mut Dice,
+    ) -> Self {
         Self {
+            case,
             name: MemberId::new(format!("m{place}-{site_id}")),
             site,
             site_id,
@@ -96,7 +107,7 @@ impl Member {
             stopped: 0,
             cut: Cut::default(),
             boot: dice.between(Duration::from_secs(100), Duration::from_secs(1_000_000)),
-            drift_ppm: dice.below(401) as i64 - 200,
+            drift_ppm: dice.below(6_001) as i64 - 3_000,
             skew_ms: dice.below(4_001) as i64 - 2_000,
             machine: Leadership::new(timing, format!("{place}.0")),
             leading: None,
@@ -133,8 +144,9 @@ impl Cluster<'_> {
         self.members[member].now(self.clock.elapsed())
     }
 
-    pub(super) fn timing(&self) -> &Timing {
-        &self.case.bundle.fleet.timing
+    /// The windows that a member goes by.
+    pub(super) fn timing(&self, member: usize) -> &Timing {
+        &self.cases[self.members[member].case].bundle.fleet.timing
     }
 
     pub(super) fn wake_after(&mut self, member: usize, delay: Duration, wake: Wake) {
@@ -144,7 +156,7 @@ impl Cluster<'_> {
 
     /// Starts a process: it remembers nothing.
     pub(super) fn start(&mut self, member: usize) {
-        let timing = *self.timing();
+        let timing = *self.timing(member);
         let place = &mut self.members[member];
         place.machine = Leadership::new(timing, format!("{member}.{}", place.life));
         let mut phase = |most: Duration| self.dice.between(Duration::ZERO, most);
@@ -155,6 +167,7 @@ impl Cluster<'_> {
             (phase(timing.interval.0), Wake::Round(0)),
             (phase(timing.interval.0), Wake::Round(1)),
             (phase(timing.interval.0), Wake::Round(2)),
+            (phase(TICK), Wake::Bundle),
         ];
         for (after, wake) in firsts {
             self.wake_after(member, after, wake);
@@ -180,10 +193,11 @@ impl Cluster<'_> {
         place.backlog.clear();
     }
 
-    /// Lets a stopped process go on: it hears everything at once.
+    /// Lets a stopped process go on: it hears everything at once, in any order.
     pub(super) fn resume(&mut self, member: usize) {
         for wake in std::mem::take(&mut self.members[member].backlog) {
-            self.wake_after(member, Duration::ZERO, wake);
+            let soon = self.dice.between(Duration::ZERO, Duration::from_micros(100));
+            self.wake_after(member, soon, wake);
         }
     }
 
@@ -214,6 +228,7 @@ impl Cluster<'_> {
                     Word::StepDown(why) => Input::StepDown(why),
                 },
             ),
+            Wake::Bundle => self.read_bundle(member),
             Wake::Again(write) => self.send(member, *write),
             Wake::Heard(heard) => self.heard(member, *heard),
         }

@@ -3,12 +3,13 @@
 use super::member::Wake;
 use super::net::{OUTSIDE, SITES};
 use super::service::Trouble;
-use super::store::{Compare, Key, Op, Reply, Request, Txn, Value};
+use super::store::{Compare, Key, Kv, Op, Reply, Request, Txn, Value};
 use super::{Cluster, Then};
 use standfast_core::check::Answer;
+use standfast_core::controller::Input as Ctl;
 use standfast_core::leadership::Lease;
 use standfast_core::time::{Mono, Span};
-use standfast_core::vote::{Observation, Probed, Vote};
+use standfast_core::vote::{Observation, Probed, Views, Vote};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +24,10 @@ impl Cluster<'_> {
 
     /// Begins a round of probes of a site: all are asked at once.
     pub(super) fn round(&mut self, member: usize, site: usize) {
-        let timing = *self.timing();
+        let timing = *self.timing(member);
         let slow = self.net.delay(self.members[member].site, site);
-        let reached = self.reaches(member, Some(site)) && 2 * slow < timing.timeout.0;
+        let deaf = self.deaf[site] > 0 && self.members[member].site != site;
+        let reached = !deaf && self.reaches(member, Some(site)) && 2 * slow < timing.timeout.0;
         // The first probe is of the web; it may be broken while everything else is well.
         let web = reached && self.webs[site] == 0;
         let seen: Vec<bool> =
@@ -43,7 +45,7 @@ impl Cluster<'_> {
     }
 
     pub(super) fn round_over(&mut self, member: usize, site: usize, seen: &[bool]) {
-        let (now, timing) = (self.now(member), *self.timing());
+        let (now, timing) = (self.now(member), *self.timing(member));
         let probes = self.case.probes[site].iter().zip(seen);
         let round: Vec<Probed> = probes
             .map(|((name, kind), seen)| Probed {
@@ -57,7 +59,7 @@ impl Cluster<'_> {
 
     /// Publishes what is seen, under the member's own lease; first gets one, if there is none.
     pub(super) fn publish(&mut self, member: usize) {
-        let timing = *self.timing();
+        let timing = *self.timing(member);
         self.wake_after(member, timing.publish.0, Wake::Publish);
         let now = self.now(member);
         let place = &mut self.members[member];
@@ -120,12 +122,48 @@ impl Cluster<'_> {
         }
     }
 
+    /// Another bundle was applied: whoever follows hears of it, late when watches are mute.
+    pub(super) fn hint_bundle(&mut self) {
+        let most = if self.service.mute > 0 { Duration::from_secs(6) } else { Duration::from_millis(50) };
+        for member in 0..self.members.len() {
+            let late = self.dice.between(Duration::from_millis(2), most);
+            self.wake_after(member, late, Wake::Bundle);
+        }
+    }
+
+    pub(super) fn read_bundle(&mut self, member: usize) {
+        self.call(member, None, Request::Read(vec![Key::Bundle..=Key::Bundle]), Then::BundleRead);
+    }
+
+    /// A member goes by another bundle: it observes anew, under a new lease.
+    pub(super) fn bundle_read(&mut self, member: usize, come: Result<Reply, Trouble>) {
+        let Ok(Reply::Found(found)) = come else {
+            return self.wake_after(member, Duration::from_millis(500), Wake::Bundle);
+        };
+        let Some(&(_, Kv { value: Value::Bundle(case), .. })) = found.first() else { return };
+        // The watch goes on from the revision of that read, however old it was.
+        if self.store.get(&Key::Bundle).is_some_and(|kv| kv.value != Value::Bundle(case)) {
+            self.wake_after(member, Duration::from_secs(1), Wake::Bundle);
+        }
+        let place = &mut self.members[member];
+        if std::mem::replace(&mut place.case, case) == case {
+            return;
+        }
+        place.views = Views::default();
+        if let Some((lease, _)) = place.membership.take() {
+            self.call(member, None, Request::Revoke(lease), Then::Nothing);
+        }
+        self.retime(member);
+        self.control(member, Ctl::Bundle(self.cases[case].bundle.clone()));
+    }
+
     /// Since when a site has not been reached from another, for the judge.
     pub(super) fn note_reach(&mut self) {
         let now = self.clock.elapsed();
         for from in 0..SITES {
             for to in 0..SITES {
-                if from != to && !self.net.connects(from, to) {
+                let slow = self.net.delay(from, to) > Duration::ZERO;
+                if from != to && (slow || self.deaf[to] > 0 || !self.net.connects(from, to)) {
                     self.judge.unreached(from, to, now);
                 }
             }

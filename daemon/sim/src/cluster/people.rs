@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How often the same thing is tried before people give a run up.
 const TRIES: u32 = 3;
+/// How often people look once everything is mended.
+const SOON: Duration = Duration::from_secs(5);
 /// How long people wait after a run before they rebuild what it has left.
 const SETTLED: Duration = Duration::from_secs(30);
 
@@ -30,6 +32,8 @@ enum Want {
     Abort,
     StepDown,
     Acknowledge(usize),
+    /// Apply the how manieth bundle.
+    Apply(usize),
 }
 
 /// People, and what they have tried.
@@ -56,12 +60,13 @@ impl People {
     pub(super) fn draw(dice: &mut Dice, safety: Duration) -> Self {
         let count = dice.below(4);
         let wants = (0..count).map(|_| {
-            let want = match dice.below(10) {
+            let want = match dice.below(12) {
                 0..5 => Want::Start(dice.below(4) as usize),
                 5 => Want::Pause,
                 6 => Want::Resume,
                 7 => Want::Abort,
                 8 => Want::StepDown,
+                9 | 10 => Want::Apply(dice.below(3) as usize),
                 _ => Want::Acknowledge(dice.below(2) as usize),
             };
             (dice.between(Duration::from_secs(10), safety), want)
@@ -69,6 +74,13 @@ impl People {
         let wants = wants.collect();
         let every = dice.between(Duration::from_secs(4), Duration::from_secs(40));
         Self { wants, every, tries: BTreeMap::new(), asked: 0, placing: BTreeSet::new() }
+    }
+
+    /// Nobody wants anything, and nobody comes before everything is mended.
+    #[cfg(test)]
+    pub(super) fn stay_away(&mut self, until: Duration) {
+        self.wants.clear();
+        self.every = until;
     }
 
     pub(super) fn are_quiet(&self) -> bool {
@@ -108,12 +120,24 @@ impl Cluster<'_> {
             Want::Resume => command(Command::Resume { reason }),
             Want::Abort => command(Command::Abort { reason }),
             Want::StepDown => Some(Ask::StepDown { reason }),
+            Want::Apply(case) => return self.apply(case),
             Want::Acknowledge(site) => {
                 Some(Ask::Acknowledge { site: self.case.site(site).clone(), reason, seen: None })
             }
         };
         if let Some(ask) = ask {
             self.wish(kim(), ask);
+        }
+    }
+
+    /// Another bundle is applied, with whatever member is there; one that nobody answers for is given
+    /// up.
+    fn apply(&mut self, case: usize) {
+        let put = Op::Put(Key::Bundle, Value::Bundle(case));
+        let txn = Txn { then: vec![put], ..Txn::default() };
+        let member = self.dice.below(self.members.len() as u64) as usize;
+        if self.members[member].runs() {
+            self.call(member, None, Request::Txn(Arc::new(txn)), Then::Nothing);
         }
     }
 
@@ -126,7 +150,7 @@ impl Cluster<'_> {
 
     /// Somebody looks at all runs, and does what they wait for.
     pub(super) fn visit(&mut self) {
-        let every = if self.healed { Duration::from_secs(5) } else { self.people.every };
+        let every = if self.healed { SOON } else { self.people.every };
         self.clock.after(every, Happening::Visit);
         let live = self.judge.runs.values().filter(|tracked| tracked.ended.is_none());
         let live: Vec<Run> = live.map(|tracked| tracked.run.clone()).collect();
@@ -234,6 +258,7 @@ impl Cluster<'_> {
     /// Tells what has become durable.
     pub(super) fn after_entries(&mut self) {
         for (run, event) in std::mem::take(&mut self.judge.news) {
+            self.aimed();
             self.tell(|_| format!("{run} {} (epoch {}): {}", event.sequence, event.epoch, event.line()));
         }
     }

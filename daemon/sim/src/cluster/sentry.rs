@@ -8,7 +8,7 @@
 use super::member::Wake;
 use super::service::Trouble;
 use super::store::{Compare, Key, Op, Reply, Request, Txn, Value};
-use super::{Cluster, Happening, Then};
+use super::{Cluster, Happening, Mutant, Then};
 use crate::world::Site;
 use standfast_core::leadership::Lease;
 use std::sync::Arc;
@@ -57,7 +57,10 @@ impl Cluster<'_> {
     fn renewal(&self, member: usize, lease: Lease) -> Arc<Txn> {
         let site = self.members[member].site;
         Arc::new(Txn {
-            when: vec![Compare::Absent(Key::Fenced(site))],
+            when: match self.breaks(Mutant::NoFencedKey) {
+                true => Vec::new(),
+                false => vec![Compare::Absent(Key::Fenced(site))],
+            },
             then: vec![Op::PutLeased(Key::SiteLease(site), Value::Mark, lease)],
             ..Txn::default()
         })
@@ -103,7 +106,8 @@ impl Cluster<'_> {
     /// The sentries of a site look at their clocks.
     pub(super) fn sentry(&mut self, site: usize) {
         self.clock.after(LOOK, Happening::Sentry(site));
-        if !self.net.has_power(site) {
+        self.note_reach();
+        if !self.net.has_power(site) || self.breaks(Mutant::NoSentry) {
             return;
         }
         let now = self.clock.elapsed();

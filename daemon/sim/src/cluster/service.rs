@@ -255,9 +255,12 @@ impl Cluster<'_> {
             if let Op::Put(Key::Ask(request), Value::Ask(asked)) = op {
                 self.hint(*request, asked);
             }
+            if op.key() == &Key::Bundle {
+                self.hint_bundle();
+            }
         }
         let now = self.clock.elapsed();
-        self.judge.committed(&self.store, txn, now);
+        self.judge.committed(self.cases, &self.store, txn, now);
         self.after_entries();
     }
 

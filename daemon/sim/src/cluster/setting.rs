@@ -1,5 +1,6 @@
 //! What is the same in every seed: fleets, plans, and what there is to act upon.
 
+use super::Mutant;
 use crate::world::{Deed, Places, Question, Targets, World};
 use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
@@ -7,6 +8,8 @@ use standfast_core::check::{Check, Kind};
 use standfast_core::ids::{Digest, ResourceId, SiteId};
 use standfast_core::plan::{Mode, Plan, Request};
 use standfast_core::source::SourceFile;
+use standfast_core::time::Span;
+use standfast_core::timing::{Profile, Timing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,6 +25,10 @@ pub(super) struct Case {
     pub(super) targets: Targets,
     pub(super) world: World,
     pub(super) models: BTreeMap<Digest, Model>,
+    /// What members should go by: a mutant goes by something else.
+    pub(super) timing: Timing,
+    /// Whether a run may start by itself.
+    pub(super) acts: bool,
     /// By site: what each probe is called, and of what kind it is.
     pub(super) probes: Vec<Vec<(String, Kind)>>,
 }
@@ -35,8 +42,15 @@ pub(super) struct Model {
 }
 
 impl Case {
-    fn new(name: &'static str, settings: &str) -> Self {
-        let fleet = format!("{FLEET}\n{settings}\n");
+    fn new(name: &'static str, (profile, acts): (Profile, bool), mutant: Option<Mutant>) -> Self {
+        let timing = Timing { hold_down: Span::secs(45), ..Timing::of(profile) };
+        let preset = if profile == Profile::Fast { "fast" } else { "default" };
+        let hold_down = if mutant == Some(Mutant::NoHoldDown) { "1ms" } else { "45s" };
+        let confirm = if mutant == Some(Mutant::NoConfirm) { ", confirm: 1ms" } else { "" };
+        let automation = if acts || mutant == Some(Mutant::NoAdvice) { "act" } else { "advise" };
+        let fleet = format!(
+            "# {name}\n{FLEET}\ntiming: {{profile: {preset}, hold_down: {hold_down}{confirm}}}\nautomation: {automation}\n"
+        );
         let files = vec![
             SourceFile::new("fleet.yaml", fleet),
             SourceFile::new("orders.yaml", ORDERS),
@@ -52,7 +66,7 @@ impl Case {
         let mut models = BTreeMap::new();
         for request in requests() {
             let plan = bind(&bundle, &request).expect("every request of the simulator binds");
-            models.insert(plan.digest(), model(&plan, &mut targets));
+            models.insert(plan.digest(), modelled(&plan, &mut targets));
         }
         let active: BTreeMap<ResourceId, SiteId> =
             [("orders".into(), "a".into()), ("stock".into(), "b".into())].into();
@@ -60,7 +74,7 @@ impl Case {
         let of = |site: &SiteId| kinds[site].iter().map(|check| (check.to_string(), check.kind())).collect();
         let probes = targets.sites().iter().map(of).collect();
         let world = World::new(&targets, &active);
-        Self { name, bundle, targets, world, models, probes }
+        Self { name, bundle, targets, world, models, timing, acts, probes }
     }
 
     pub(super) fn site(&self, place: usize) -> &SiteId {
@@ -68,15 +82,21 @@ impl Case {
     }
 }
 
-/// All fleets: both presets of timing, with and without the permission to act.
-pub(super) fn cases() -> Vec<Case> {
+/// All bundles: both presets of timing, with and without the permission to act.
+pub(super) fn cases(mutant: Option<Mutant>) -> Vec<Case> {
     [
-        ("default, act", "timing: {hold_down: 45s}\nautomation: act"),
-        ("default, advise", "timing: {hold_down: 45s}\nautomation: advise"),
-        ("fast, act", "timing: {profile: fast, hold_down: 45s}\nautomation: act"),
+        ("default, act", (Profile::Default, true)),
+        ("default, advise", (Profile::Default, false)),
+        ("fast, act", (Profile::Fast, true)),
     ]
-    .map(|(name, settings)| Case::new(name, settings))
+    .map(|(name, of)| Case::new(name, of, mutant))
     .into()
+}
+
+/// A plan of any of these bundles, as the world understands it.
+pub(super) fn model<'a>(cases: &'a [Case], digest: &Digest) -> &'a Model {
+    let model = cases.iter().find_map(|case| case.models.get(digest));
+    model.expect("every plan is of a request that the simulator knows")
 }
 
 /// Every run that automation or people can want.
@@ -93,7 +113,7 @@ pub(super) fn requests() -> impl Iterator<Item = Request> {
     })
 }
 
-fn model(plan: &Plan, targets: &mut Targets) -> Model {
+fn modelled(plan: &Plan, targets: &mut Targets) -> Model {
     let mut asked = |check: &Check| (check.to_string(), targets.question(check));
     let require = plan.require.iter().map(|require| asked(&require.check)).collect();
     let verify = plan

@@ -31,6 +31,7 @@ pub(super) enum Key {
     Lock(String),
     Holds,
     Readiness,
+    Bundle,
     Ask(u64),
     Answer(u64),
     Refused(SiteId),
@@ -41,13 +42,18 @@ pub(super) enum Key {
 /// What stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    Leader { member: usize, nonce: Arc<str> },
+    Leader {
+        member: usize,
+        nonce: Arc<str>,
+    },
     Epoch(u64),
     Member(MemberId, SiteId),
     Seen(Arc<Observation>),
     Head(Head),
     Entry(Arc<Event>),
     Lock(RunId),
+    /// The place of a bundle among all.
+    Bundle(usize),
     Holds(Arc<BTreeMap<SiteId, Span>>),
     Ask(Arc<Asked>),
     Answer(Arc<Answered>),
