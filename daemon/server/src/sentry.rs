@@ -232,9 +232,13 @@ impl Kept {
         Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
     }
 
-    /// What was kept in this start of the machine; none if nothing, or nothing that can be read.
+    /// What was kept in this start of the machine; none if it was in another one, or cannot be read.
+    /// Where nothing was ever kept a sentry has just been set up, on a host that may serve.
     fn read(folder: &Path) -> Option<State> {
-        let text = std::fs::read(Self::file(folder)).ok()?;
+        let text = match std::fs::read(Self::file(folder)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(State::Open),
+            read => read.ok()?,
+        };
         let kept: Self = serde_json::from_slice(&text).ok()?;
         (kept.boot == Self::boot().ok()?).then_some(kept.state)
     }

@@ -136,9 +136,11 @@ fn serves(path: &Path) -> bool {
 #[tokio::test]
 async fn a_silent_member_stops_the_host_until_it_is_heard_again() {
     let mut host = Host::new(Some(RENEWED)).await;
-    // A host that has just been set up is stopped first, and let go at once.
+    std::fs::write(host.path("serves"), "untouched").unwrap();
     host.guard(&[]);
     host.until_is(SentryState::Open).await;
+    let text = std::fs::read_to_string(host.path("serves")).unwrap();
+    assert_eq!(text, "untouched", "it is set up on a host that serves");
     assert!(serves(host.folder.path()));
     let last = Instant::now();
     host.answer(None);
@@ -193,13 +195,12 @@ async fn a_sentry_that_is_restarted_does_not_stop_a_healthy_host() {
 /// stopped; the members are told what failed, in words, and it is tried again.
 #[tokio::test]
 async fn a_step_that_fails_is_told_and_tried_again() {
-    let mut host = Host::new(Some(RENEWED)).await;
+    let mut host = Host::new(None).await;
     let works = host.path("works").display().to_string();
     host.guard(&["ls", &works]);
     host.until("it says why", |told| told.failed.contains("works: exit 2")).await;
     assert!(!serves(host.folder.path()));
     std::fs::write(&works, "").unwrap();
-    host.answer(None);
     host.until("all is done", |told| told.failed.is_empty() && told.state() == SentryState::Isolated).await;
     host.end().await;
 }

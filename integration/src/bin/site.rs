@@ -31,6 +31,16 @@ enum Commands {
         /// The folder of the site
         site: PathBuf,
     },
+    /// Kill, pause or resume all that parts of a site have started; succeeds when it is seen of all
+    Treat {
+        /// What is done to them
+        way: process::Way,
+        /// The folder of the site
+        site: PathBuf,
+        /// The parts
+        #[arg(required = true)]
+        parts: Vec<String>,
+    },
     /// Serve the shop of a site
     Web(web::Web),
     /// Serve the deploy tool of a site (a stand-in)
@@ -49,6 +59,11 @@ fn main() -> ExitCode {
             println!("{n} processes of {} are dead", site.display());
             0
         }),
+        Commands::Treat { way, site, parts } => process::treat(&site, &parts, way, Duration::from_secs(2))
+            .map(|n| {
+                println!("{n} processes: {}", way.name());
+                0
+            }),
         Commands::Web(web) => block_on(web.serve()),
         Commands::Deploy(tool) => block_on(tool.serve()),
         Commands::Tools(tool) => block_on(tool.serve()),

@@ -4,6 +4,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::member::SITES;
+use super::sentry::NAME;
+use crate::parts::ground::ip;
 use crate::parts::shop::Shop;
 use crate::parts::site::Addresses;
 use crate::parts::{Error, Result};
@@ -78,6 +81,35 @@ impl Bundle {
         let command = serde_json::to_string(power_off).map_err(|e| Error::answer("fleet", e))?;
         fleet.replace(r#"[ipmi-fence, rack-a, "off"]"#, &command)?;
         Ok(Bundle { fleet: fleet.0, playbook: PLAYBOOK.to_string() })
+    }
+
+    /// Lets a sentry guard site a instead of anything that cuts its power: outside of a laboratory.
+    pub fn guard(&mut self, stop: &[String], go_on: &[String]) -> Result<()> {
+        let step = |command: &[String]| {
+            // A list of strings is written alike in JSON and in YAML.
+            let words = serde_json::to_string(command).map_err(|e| Error::answer("fleet", e))?;
+            Ok::<_, Error>(format!("      - {{run: {words}, timeout: 2s}}\n"))
+        };
+        let sentry = format!(
+            "sentries:\n  {NAME}:\n    site: a\n    guards: [shop, shop-db, deploy-tool]\n    on_isolation:\n{}    \
+             on_rejoin:\n{}",
+            step(stop)?,
+            step(go_on)?
+        );
+        edit(&mut self.fleet, "lab: true\n", "")?;
+        // Outside of a laboratory it counts what stands where.
+        for (_, number) in SITES {
+            edit(&mut self.fleet, &format!("10.{number}.0.0/16"), &format!("{}/24", ip(number, 0)))?;
+        }
+        let mut fleet = Text(std::mem::take(&mut self.fleet));
+        let edited = fleet.replace_block("fence:", &sentry);
+        self.fleet = fleet.0;
+        edited?;
+        // What nobody can prove is not offered.
+        self.edit_playbook(
+            "any_of: [site_lease_expired, power_off, writes_refused]",
+            "any_of: [site_lease_expired]",
+        )
     }
 
     /// Changes the fleet; `old` must be there, once.

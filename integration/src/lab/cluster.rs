@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::api::Api;
 use super::member::{Member, Pki, Plan, SITES, number};
+use super::sentry;
 use crate::parts::etcd::{Etcd, Place, Tls};
 use crate::parts::ground::ip;
 use crate::parts::scratch::Scratch;
@@ -149,7 +150,9 @@ fn plan(site: &str, scratch: &Scratch, common: &Common, etcd: &[String], pki: Op
 /// As a user would: `standfast pki init`. A member's certificate also serves its etcd.
 fn make_certificates(folder: &Path) -> Result<Pki> {
     let mut command = Command::new(sibling("standfast")?);
-    command.args(["pki", "init", "--client", "lab", "--client", "kim", "--dir"]).arg(folder);
+    command
+        .args(["pki", "init", "--client", "lab", "--client", "kim", "--client", sentry::NAME, "--dir"])
+        .arg(folder);
     for (site, number) in SITES {
         let (etcd, daemon) = (ip(number, 2), ip(number, 40));
         command.args(["--member", &format!("{site}1={site},{etcd},{daemon}")]);

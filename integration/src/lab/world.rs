@@ -7,7 +7,9 @@ use standfast_proto::v1::{ConditionOutcome, GuardDecision, GuardOutcome, Mode, V
 use super::bundle::{Bundle, Places};
 use super::cluster::{Cluster, Common, Kind};
 use super::gate::Gate;
+use super::sentry::{self, Sentry};
 use crate::parts::client::Client;
+use crate::parts::process::Way;
 use crate::parts::scratch::Scratch;
 use crate::parts::shop::Shop;
 use crate::parts::{Error, LogEnd, Result, poll, ports};
@@ -35,12 +37,15 @@ pub struct Setup {
     pub edit: Edit,
     /// Whether there are gates before the shop and the database of site a.
     pub gates: bool,
+    /// Whether a sentry in site a pauses what serves there, and lets it go on; nothing else can
+    /// fence the site then, and it is no laboratory.
+    pub sentry: bool,
 }
 
 impl Setup {
     /// The example on this store, led from site a.
     pub fn new(store: Kind) -> Setup {
-        Setup { store, leaders: "a", edit: Box::new(|_| Ok(())), gates: false }
+        Setup { store, leaders: "a", edit: Box::new(|_| Ok(())), gates: false, sentry: false }
     }
 
     /// With another site for both leaders.
@@ -51,6 +56,11 @@ impl Setup {
     /// With gates before the shop and the database of site a.
     pub fn with_gates(self) -> Setup {
         Setup { gates: true, ..self }
+    }
+
+    /// With a sentry in site a.
+    pub fn guarded(self) -> Setup {
+        Setup { sentry: true, ..self }
     }
 
     /// With a bundle that differs from the example.
@@ -69,6 +79,8 @@ pub struct World {
     pub bundle: Bundle,
     /// The gates before the shop and the database of site a, as the fleet has them; may be none.
     pub gates: Vec<Gate>,
+    /// The sentry of site a, if there is one.
+    pub sentry: Option<Sentry>,
 }
 
 impl World {
@@ -86,6 +98,9 @@ impl World {
             }
         }
         let mut bundle = Bundle::shop(&places, setup.store == Kind::Embedded)?;
+        if setup.sentry {
+            bundle.guard(&shop.a.command(Way::Pause)?, &shop.a.command(Way::Resume)?)?;
+        }
         (setup.edit)(&mut bundle)?;
         let common = Common {
             bundle: bundle.write(&scratch.path().join("bundle"))?,
@@ -107,7 +122,14 @@ impl World {
                 cluster
             }
         };
-        Ok(World { cluster, shop, bundle, gates })
+        let mut sentry = None;
+        if setup.sentry {
+            let member = cluster.members.iter().find(|member| member.site == "a");
+            let member = member.ok_or_else(|| Error::answer("lab", "a sentry needs a member in a"))?;
+            sentry = Some(Sentry::start(&scratch.site("a")?, &common.bundle, member, cluster.pki()).await?);
+            tell("a sentry in a");
+        }
+        Ok(World { cluster, shop, bundle, gates, sentry })
     }
 
     /// A customer who has been served.
@@ -178,6 +200,7 @@ impl World {
 
     /// The ends of the members' logs.
     pub fn logs(&self) -> Vec<(String, Box<LogEnd>)> {
-        self.cluster.logs().map(|(name, log)| (name.to_string(), LogEnd::of(log))).collect()
+        let sentry = self.sentry.iter().map(|sentry| (sentry::NAME, sentry.part_ref().log()));
+        self.cluster.logs().chain(sentry).map(|(name, log)| (name.to_string(), LogEnd::of(log))).collect()
     }
 }

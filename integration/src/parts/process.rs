@@ -160,6 +160,60 @@ pub fn recorded(site: &Path) -> Result<Vec<Process>> {
     Ok(found)
 }
 
+/// What is done to the programs of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Way {
+    /// They die.
+    Kill,
+    /// They stand still.
+    Pause,
+    /// They go on.
+    Resume,
+}
+
+impl Way {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Kill => "kill",
+            Way::Pause => "pause",
+            Way::Resume => "resume",
+        }
+    }
+}
+
+/// Does it to everything that these parts of a site have started, and says so only when it is
+/// seen of all of them.
+pub fn treat(site: &Path, parts: &[String], way: Way, within: Duration) -> Result<usize> {
+    let mut guards = Vec::new();
+    for part in parts {
+        let file = pid_file(site, part);
+        let text =
+            std::fs::read_to_string(&file).map_err(Error::io(format!("reading {}", file.display())))?;
+        guards.extend(text.lines().filter_map(|line| line.parse::<Process>().ok()));
+    }
+    let deadline = Instant::now() + within;
+    loop {
+        let below = descendants(&guards);
+        let left = below.iter().filter(|process| match way {
+            Way::Kill => process.signal(Signal::KILL) || process.is_alive(),
+            Way::Pause => {
+                process.signal(Signal::STOP);
+                process.is_alive() && !process.is_stopped()
+            }
+            Way::Resume => process.signal(Signal::CONT) && process.is_stopped(),
+        });
+        match left.count() {
+            0 => return Ok(below.len()),
+            left if Instant::now() >= deadline => {
+                let problem = format!("{left} processes of {} not yet: {}", parts.join(", "), way.name());
+                return Err(Error::answer(site.display().to_string(), problem));
+            }
+            _ => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
 /// Kills every process of a site at once, as a power cut would, and says so only when all
 /// of them are dead. A site of which no process is known is an error: that nothing was found
 /// proves nothing.

@@ -9,7 +9,7 @@ use super::deploy::Deploy;
 use super::ground::ip;
 use super::haproxy::{Front, Haproxy};
 use super::postgres::Postgres;
-use super::process::{power_off, recorded};
+use super::process::{Way, power_off, recorded};
 use super::web::Web;
 use super::{Result, ports, site_program};
 
@@ -95,6 +95,15 @@ impl Site {
     /// Whether every recorded process of the site is dead.
     pub fn all_dead(&self) -> Result<bool> {
         Ok(recorded(&self.folder)?.into_iter().all(|process| !process.is_alive()))
+    }
+
+    /// The command that kills, pauses or resumes what serves customers here, from anywhere on this
+    /// machine: it ends with 0 only if that is seen.
+    pub fn command(&self, way: Way) -> Result<Vec<String>> {
+        let program = site_program()?.display().to_string();
+        let folder = self.folder.display().to_string();
+        let words = ["treat", way.name(), &folder, "postgres", "deploy"];
+        Ok(std::iter::once(program).chain(words.map(str::to_owned)).collect())
     }
 
     /// The command that does the same as [`Site::kill_all`] from anywhere on this machine: it

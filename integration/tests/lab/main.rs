@@ -10,6 +10,7 @@ mod cut;
 mod leader_alone;
 mod no_store;
 mod one_way;
+mod sentry;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
