@@ -203,14 +203,12 @@ fn local(seen: &Observation) -> String {
 fn because(judgement: &Judgement, finding: &Finding, asked: bool) -> String {
     let saying = |wanted: Vote| {
         let said = finding.votes.iter().filter(|vote| vote.vote == wanted);
-        said.map(|vote| vote.voter.as_str()).collect::<Vec<_>>().join(" and ")
+        let who: Vec<&str> = said.map(|vote| vote.voter.as_str()).collect();
+        let say = if who.len() == 1 { "says" } else { "say" };
+        (!who.is_empty()).then(|| format!("{} {say} {wanted}", who.join(" and ")))
     };
-    let mut parts: Vec<String> = [Vote::Down, Vote::Degraded, Vote::Up]
-        .into_iter()
-        .map(|vote| (vote, saying(vote)))
-        .filter(|(_, who)| !who.is_empty())
-        .map(|(vote, who)| format!("{who} says {vote}"))
-        .collect();
+    let mut parts: Vec<String> =
+        [Vote::Down, Vote::Degraded, Vote::Up].into_iter().filter_map(saying).collect();
     if !asked {
         return "the fleet names no probes for it, so nobody can say anything".to_owned();
     }
