@@ -3,9 +3,15 @@
 use super::{Error, connected};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 use tokio::time::Instant;
+
+/// For a connection to be made, however long the whole may take: a first packet that was lost is sent
+/// again after one second. A site that is cut off swallows packets, and must not cost a run the time of
+/// its steps.
+const CONNECT: Duration = Duration::from_secs(2);
 
 /// What a client reads and writes, whatever it is made of.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -14,7 +20,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// Opens a TCP connection to `address` (`host:port`), from `source` if it is of the same family.
 pub async fn tcp(address: &str, source: Option<IpAddr>, deadline: Instant) -> Result<TcpStream, Error> {
-    connected(address, deadline, async {
+    connected(address, deadline.min(Instant::now() + CONNECT), async {
         let targets = lookup_host(address)
             .await
             .map_err(|error| Error::Ours(format!("{address} does not resolve: {error}")))?;
@@ -59,7 +65,6 @@ fn classify(target: &str, error: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(2)
@@ -77,6 +82,28 @@ mod tests {
         drop(listener);
         let error = tcp(&address, None, soon()).await.unwrap_err();
         assert!(matches!(&error, Error::Unreachable(text) if text.contains(&address)), "{error:?}");
+    }
+
+    /// A listener whose queue is full swallows packets, as a cut does.
+    #[tokio::test]
+    async fn who_swallows_packets_does_not_take_all_the_time_there_is() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let hour = Instant::now() + Duration::from_secs(3_600);
+        let mut held = Vec::new();
+        let error = loop {
+            match tcp(&address, None, hour).await {
+                Ok(stream) => held.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(&error, Error::Unreachable(text) if text.contains("no connection within 2")),
+            "{error:?}"
+        );
+        assert!(held.len() < 10, "{}", held.len());
     }
 
     #[tokio::test]
