@@ -259,8 +259,9 @@ async fn promises(
     }));
     let answers = answers.await;
     let mut inner = deps.leases.lock();
+    let Inner { keeper, wanted, .. } = &mut *inner;
     for (name, sent, given) in answers {
-        inner.keeper.on_promise(name, sent, given);
+        keeper.on_promise(name, sent, given, wanted, timing, clock::now());
     }
 }
 

@@ -118,6 +118,15 @@ enum Happening {
     LeaseDue(Lease),
     Arrive(Box<Sent>),
     Sentry(usize),
+    /// The steps of a sentry have ended; whether they stop what writes.
+    Ran(usize, u32, bool),
+    /// A member of another site is asked for its promise.
+    Promise {
+        member: usize,
+        life: u32,
+        other: usize,
+        sent: Mono,
+    },
     /// Something wakes a member of this life.
     At(usize, u32, Wake),
     /// An act comes to its target.
@@ -139,8 +148,8 @@ enum Then {
     JoinGranted,
     Joined(Lease),
     Published { sent: Mono },
-    SiteGranted,
-    SiteRenewed { sent: Duration, lease: Lease },
+    SiteGranted { sent: Mono },
+    SiteRenewed { sent: Mono },
     Written(Box<Write>),
     Locks(String),
     RunRead(Box<Loading>),
@@ -218,7 +227,7 @@ impl<'a> Cluster<'a> {
             service: Service::default(),
             members,
             world: case.world.clone(),
-            gates: [Gate::default(); SITES],
+            gates: std::array::from_fn(|_| Gate::new(timing.isolate, first)),
             webs: [0; SITES],
             deaf: [0; SITES],
             behind: 0,
@@ -294,7 +303,7 @@ impl<'a> Cluster<'a> {
         });
         let bundle = self.judge.bundle();
         let current = self.members.iter().all(|member| member.case == bundle);
-        let open = self.gates.iter().all(|gate| !gate.closed);
+        let open = self.gates.iter().all(|gate| !gate.closed());
         leads && current && open && self.judge.is_quiet() && self.people.are_quiet()
     }
 
@@ -311,6 +320,8 @@ impl<'a> Cluster<'a> {
             Happening::LeaseDue(lease) => self.lease_due(lease),
             Happening::Arrive(sent) => self.arrive(sent),
             Happening::Sentry(site) => self.sentry(site),
+            Happening::Ran(site, id, stops) => self.ran(site, id, stops),
+            Happening::Promise { member, life, other, sent } => self.promise(member, life, other, sent),
             Happening::At(member, life, wake) => self.at(member, life, wake),
             Happening::Reach(id) => self.reach(id),
             Happening::Visit => self.visit(),
@@ -336,8 +347,8 @@ impl<'a> Cluster<'a> {
             Then::JoinGranted => self.join(member, come),
             Then::Joined(lease) => self.joined(member, lease, come),
             Then::Published { sent } => self.published(member, sent, come),
-            Then::SiteGranted => self.site_granted(member, come),
-            Then::SiteRenewed { sent, lease } => self.site_renewed(member, (sent, lease), come),
+            Then::SiteGranted { sent } => self.site_granted(member, sent, come),
+            Then::SiteRenewed { sent } => self.site_renewed(member, sent, come),
             Then::Written(write) => self.written(member, *write, come),
             Then::Locks(nonce) => self.locks_read(member, &nonce, come),
             Then::RunRead(loading) => self.run_read(member, *loading, come),

@@ -48,12 +48,26 @@ impl Keeper {
         }
     }
 
-    /// A member of another site was asked at `sent` for its promise, and gave it or not.
-    pub fn on_promise(&mut self, from: MemberId, sent: Mono, given: bool) {
-        if given {
+    /// A member of another site was asked at `sent` for its promise, and gave it or not; `others`
+    /// are all members of all other sites.
+    ///
+    /// A promise is for what is to come. It counts only if it comes while the lease cannot have
+    /// ended, or while others were bound: whoever promises not to fence this site may not know that
+    /// somebody has done so long ago.
+    pub fn on_promise(
+        &mut self,
+        from: MemberId,
+        sent: Mono,
+        given: bool,
+        others: &BTreeSet<MemberId>,
+        timing: &Timing,
+        now: Now,
+    ) {
+        let unbroken = self.confirmed(others).is_some_and(|at| now.mono < at + timing.site_ttl.0);
+        if given && unbroken {
             let at = self.promised.entry(from).or_insert(sent);
             *at = (*at).max(sent);
-        } else {
+        } else if !given {
             self.promised.remove(&from);
         }
     }
@@ -106,19 +120,39 @@ mod tests {
         assert!(!keeper.asks(&timing, now(4_000)));
         keeper.on_renewal(at(3_000), Renewal::Unanswered);
         assert!(keeper.asks(&timing, now(5_001)));
-        keeper.on_promise("b1".into(), at(6_000), true);
-        assert_eq!(keeper.confirmed(&others), Some(at(1_000)));
-        keeper.on_promise("w1".into(), at(5_500), true);
-        assert_eq!(keeper.confirmed(&others), Some(at(5_500)));
-        keeper.on_promise("b1".into(), at(5_000), true);
+        let mut promise = |from: &str, sent: u64, given: bool| {
+            keeper.on_promise(from.into(), at(sent), given, &others, &timing, now(sent + 5));
+            keeper.confirmed(&others)
+        };
+        assert_eq!(promise("b1", 6_000, true), Some(at(1_000)));
+        assert_eq!(promise("w1", 5_500, true), Some(at(5_500)));
         assert_eq!(
-            keeper.confirmed(&others),
+            promise("b1", 5_000, true),
             Some(at(5_500)),
             "an answer that comes late takes nothing back"
         );
-        keeper.on_promise("w1".into(), at(7_000), false);
-        assert_eq!(keeper.confirmed(&others), Some(at(1_000)), "somebody may have a quorum");
+        assert_eq!(promise("w1", 7_000, false), Some(at(1_000)), "somebody may have a quorum");
         assert_eq!(keeper.confirmed(&BTreeSet::new()), Some(at(1_000)), "nobody to ask promises nothing");
+    }
+
+    /// Situation: a site was cut off beyond its lease, and was fenced; then nobody has a quorum. Danger:
+    /// the others, who know nothing of the fence, promise not to fence it. Expectation: it does not go
+    /// on with what was broken, until the store renews it.
+    #[test]
+    fn promises_do_not_bring_back_what_had_ended() {
+        let others: BTreeSet<MemberId> = ["b1".into(), "w1".into()].into();
+        let timing = Timing::default();
+        let mut keeper = Keeper::default();
+        keeper.on_renewal(at(1_000), Renewal::Held);
+        let mut promise = |ms: u64| {
+            for from in ["b1", "w1"] {
+                keeper.on_promise(from.into(), at(ms), true, &others, &timing, now(ms + 5));
+            }
+            keeper.confirmed(&others)
+        };
+        assert_eq!(promise(15_990), Some(at(15_990)), "the lease of 15 s was held then");
+        assert_eq!(promise(30_980), Some(at(30_980)), "and they were bound");
+        assert_eq!(promise(46_000), Some(at(30_980)), "somebody may have fenced it meanwhile");
     }
 
     #[test]
@@ -126,10 +160,11 @@ mod tests {
         let others: BTreeSet<MemberId> = ["b1".into()].into();
         let mut keeper = Keeper::default();
         keeper.on_renewal(at(1_000), Renewal::Held);
-        keeper.on_promise("b1".into(), at(2_000), true);
+        let timing = Timing::default();
+        keeper.on_promise("b1".into(), at(2_000), true, &others, &timing, now(2_000));
         keeper.on_renewal(at(3_000), Renewal::Fenced);
         assert!(keeper.is_fenced() && !keeper.asks(&Timing::default(), now(60_000)));
-        keeper.on_promise("b1".into(), at(4_000), true);
+        keeper.on_promise("b1".into(), at(4_000), true, &others, &timing, now(4_000));
         assert_eq!(keeper.confirmed(&others), None);
         keeper.on_renewal(at(5_000), Renewal::Held);
         assert_eq!(keeper.confirmed(&others), Some(at(5_000)));

@@ -12,7 +12,7 @@ use standfast_core::controller::Input as Ctl;
 use standfast_core::engine::{Effect, Input};
 use standfast_core::ids::{Digest, Epoch, RunId};
 use standfast_core::journal::Evidence;
-use standfast_core::plan::Plan;
+use standfast_core::plan::{Mode, Plan};
 use standfast_core::time::Mono;
 use std::time::Duration;
 
@@ -199,7 +199,10 @@ impl Cluster<'_> {
         let now = self.now(member).mono;
         let deed = setting::model(self.cases, digest).deeds[step].clone();
         if let Deed::Fence { site, proofs } = deed {
-            let proving = Proving::new((run, epoch, step), site, proofs, now + timeout);
+            let emergency = plan.request.mode == Mode::Emergency;
+            // Each proof has its share of the time, and the lease comes first.
+            let until = now + timeout / u32::try_from(proofs.len()).unwrap_or(1);
+            let proving = Proving { run, epoch, step, site, proofs, emergency, until };
             return self.prove(member, proving);
         }
         let most = if self.failing > 0 { 3 * ACT.1 } else { ACT.1 };

@@ -1,9 +1,8 @@
-//! `fence.prove`, as far as the simulator has it: a site lease that ended, or a gate that is seen to
-//! be closed. A person's word is for the engine.
+//! `fence.prove`, as the daemon performs it: a site lease that ended, or a source that a person has made
+//! read-only. A person's word is for the engine.
 
 use super::act::{Heard, What};
 use super::member::Wake;
-use super::sentry::MARGIN;
 use super::store::{Compare, Key, Op, Value};
 use super::term::Writing;
 use super::{Cluster, Mutant};
@@ -11,11 +10,12 @@ use crate::world::Proof;
 use standfast_core::action::{Failure, FailureKind};
 use standfast_core::engine::Input;
 use standfast_core::ids::{Epoch, RunId};
+use standfast_core::site_lease::{Expiry, Fenced};
 use standfast_core::time::Mono;
 use std::time::Duration;
 
 /// Between two looks at the lease.
-const AGAIN: Duration = Duration::from_millis(500);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// A proof that is being looked for.
 #[derive(Clone, Debug)]
@@ -25,27 +25,14 @@ pub(super) struct Proving {
     pub(super) step: usize,
     pub(super) site: usize,
     pub(super) proofs: Vec<Proof>,
+    /// Whether the site is left because it is lost: one that is left on purpose keeps its lease.
+    pub(super) emergency: bool,
     pub(super) until: Mono,
-    /// Since when the lease is seen gone, on this leader's clock.
-    gone: Option<Mono>,
-    /// This write puts the key that makes it final.
-    last: bool,
-}
-
-impl Proving {
-    pub(super) fn new(
-        (run, epoch, step): (RunId, Epoch, usize),
-        site: usize,
-        proofs: Vec<Proof>,
-        until: Mono,
-    ) -> Self {
-        Self { run, epoch, step, site, proofs, until, gone: None, last: false }
-    }
 }
 
 impl Cluster<'_> {
     /// Looks once; what comes of it decides whether it is looked again.
-    pub(super) fn prove(&mut self, member: usize, mut proving: Proving) {
+    pub(super) fn prove(&mut self, member: usize, proving: Proving) {
         let now = self.now(member).mono;
         if self.breaks(Mutant::FenceWithoutProof) {
             return self.proven(member, &proving, Ok("taken for granted".into()));
@@ -56,27 +43,51 @@ impl Cluster<'_> {
         if refused {
             return self.proven(member, &proving, Ok("it refuses writes".into()));
         }
-        if now >= proving.until || !proving.proofs.contains(&Proof::Lease) {
-            let message = "it is not proven to be fenced".into();
-            return self.proven(member, &proving, Err(Failure { kind: FailureKind::Failed, message }));
+        let failed = |message: String| Err(Failure { kind: FailureKind::Failed, message });
+        if now >= proving.until || !proving.proofs.contains(&Proof::Lease) || !proving.emergency {
+            return self.proven(member, &proving, failed("it is not proven to be fenced".into()));
         }
-        proving.last = proving.gone.is_some_and(|gone| now.since(gone) >= MARGIN);
-        let key = if proving.last { Key::Fenced(proving.site) } else { Key::Beat };
-        let then = vec![Op::Put(key, Value::Mark)];
-        let when = vec![Compare::Absent(Key::SiteLease(proving.site))];
-        self.write(member, then, when, Vec::new(), Writing::Fence(Box::new(proving)));
+        let site = self.case.site(proving.site).clone();
+        let timing = *self.timing(member);
+        let free = self.members[member].promises.free_from(&site, &timing);
+        let Some(leading) = &self.members[member].leading else { return };
+        match leading.controller.expiries().get(&site) {
+            Some(Expiry::Fenced(evidence)) => {
+                let evidence = evidence.clone();
+                self.proven(member, &proving, Ok(evidence));
+            }
+            Some(Expiry::Unproven(why)) => {
+                let why = why.clone();
+                self.proven(member, &proving, failed(why));
+            }
+            Some(Expiry::Proves { from, .. }) if now >= (*from).max(free) => {
+                let fenced = Fenced {
+                    run: proving.run.clone(),
+                    epoch: proving.epoch,
+                    wall_ms: self.now(member).wall_ms,
+                };
+                let then = vec![Op::Put(Key::Fenced(proving.site), Value::Fenced(site, fenced))];
+                let when = vec![Compare::Absent(Key::SiteLease(proving.site))];
+                self.write(member, then, when, Vec::new(), Writing::Fence(Box::new(proving)));
+            }
+            Some(Expiry::Held | Expiry::Proves { .. }) | None => {
+                let (run, epoch) = (proving.run.clone(), proving.epoch);
+                let heard = Heard { run, epoch, what: What::Prove(proving) };
+                self.wake_after(member, AGAIN, Wake::Heard(Box::new(heard)));
+            }
+        }
     }
 
-    /// The store has said whether the lease is gone.
-    pub(super) fn fence_written(&mut self, member: usize, mut proving: Proving, gone: bool) {
-        if gone && proving.last {
-            return self.proven(member, &proving, Ok("its lease has ended".into()));
-        }
-        let now = self.now(member).mono;
-        proving.gone = gone.then(|| proving.gone.unwrap_or(now));
-        let (run, epoch) = (proving.run.clone(), proving.epoch);
-        let heard = Heard { run, epoch, what: What::Prove(proving) };
-        self.wake_after(member, AGAIN, Wake::Heard(Box::new(heard)));
+    /// The store has fenced the site, or its lease is held again.
+    pub(super) fn fence_written(&mut self, member: usize, proving: Proving, done: bool) {
+        let result = match done {
+            true => Ok("its lease has ended, and cannot be renewed any more".into()),
+            false => {
+                let message = "its lease is held again".into();
+                Err(Failure { kind: FailureKind::Failed, message })
+            }
+        };
+        self.proven(member, &proving, result);
     }
 
     fn proven(&mut self, member: usize, proving: &Proving, result: Result<String, Failure>) {

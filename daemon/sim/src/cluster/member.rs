@@ -5,8 +5,11 @@ use super::store::{Asked, Reply};
 use super::term::{Leading, Word, Write};
 use super::{Cluster, Happening, Then};
 use crate::dice::Dice;
-use standfast_core::ids::{MemberId, SiteId};
+use standfast_core::ids::{Digest, MemberId, SiteId};
 use standfast_core::leadership::{Input, Leadership, Lease, Revision};
+use standfast_core::sentry::State;
+use standfast_core::site_lease::keeper::Keeper;
+use standfast_core::site_lease::promise::Promises;
 use standfast_core::time::{Mono, Now};
 use standfast_core::timing::Timing;
 use standfast_core::vote::Views;
@@ -37,6 +40,8 @@ pub(super) enum Wake {
     RoundOver(usize, Vec<bool>),
     Publish,
     SiteLease,
+    /// Another member, asked then, has promised not to fence this site, or has not.
+    Promised(MemberId, Mono, bool),
     Answered(Box<Then>, Result<Reply, Trouble>),
     LeaderGone,
     /// The requests are listed again.
@@ -85,6 +90,10 @@ pub(super) struct Member {
     pub(super) reaches: bool,
     /// The lease under which it last renewed its site's.
     pub(super) site_lease: Option<Lease>,
+    pub(super) keeper: Keeper,
+    pub(super) promises: Promises,
+    /// What its site's sentry said last: when, and of itself.
+    pub(super) heard: Option<(Mono, Digest, State, Option<String>)>,
     /// What it would have heard while it was stopped.
     backlog: Vec<Wake>,
 }
@@ -121,6 +130,9 @@ impl Member {
             confirmed: None,
             reaches: false,
             site_lease: None,
+            keeper: Keeper::default(),
+            promises: Promises::new(Mono::default()),
+            heard: None,
             backlog: Vec::new(),
         }
     }
@@ -157,7 +169,9 @@ impl Cluster<'_> {
     /// Starts a process: it remembers nothing.
     pub(super) fn start(&mut self, member: usize) {
         let timing = *self.timing(member);
+        let began = self.now(member).mono;
         let place = &mut self.members[member];
+        place.promises = Promises::new(began);
         place.machine = Leadership::new(timing, format!("{member}.{}", place.life));
         let mut phase = |most: Duration| self.dice.between(Duration::ZERO, most);
         let firsts = [
@@ -190,6 +204,8 @@ impl Cluster<'_> {
         place.confirmed = None;
         place.reaches = false;
         place.site_lease = None;
+        place.keeper = Keeper::default();
+        place.heard = None;
         place.backlog.clear();
     }
 
@@ -218,6 +234,7 @@ impl Cluster<'_> {
             Wake::Publish => self.publish(member),
             Wake::SiteLease => self.renew_site(member),
             Wake::Answered(then, come) => self.answered(member, *then, come),
+            Wake::Promised(from, sent, given) => self.promised(member, from, sent, given),
             Wake::LeaderGone => self.read_leader(member),
             Wake::Asks(epoch) => self.read_asks(member, epoch),
             Wake::Watched(epoch, request, asked) => self.asked(member, epoch, request, &asked),

@@ -88,6 +88,7 @@ impl Cluster<'_> {
         let txn = Txn {
             when: vec![Compare::Modified(Key::Member(member), revision)],
             then: vec![Op::PutLeased(Key::Seen(member), Value::Seen(Arc::new(observation)), lease)],
+            held: true,
             ..Txn::default()
         };
         let then = Then::Published { sent: now.mono };
@@ -116,7 +117,10 @@ impl Cluster<'_> {
         let place = &mut self.members[member];
         place.publishing = false;
         match come {
-            Ok(Reply::Done(done)) if done.held => place.confirmed = Some(sent),
+            Ok(Reply::Done(done)) if done.held => {
+                place.views.on_leases(done.sites);
+                place.confirmed = Some(sent);
+            }
             Ok(_) | Err(Trouble::NoLease) => place.membership = None,
             Err(_) => {}
         }

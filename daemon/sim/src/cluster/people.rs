@@ -145,7 +145,7 @@ impl Cluster<'_> {
     fn fence_by_hand(&mut self, site: &str) {
         let site = self.case.targets.site(&site.into()).expect("a site of the fleet");
         self.gates[site].by_hand = true;
-        self.close(site);
+        self.stands(site);
     }
 
     /// Somebody looks at all runs, and does what they wait for.
@@ -215,7 +215,7 @@ impl Cluster<'_> {
     }
 
     /// Places a request with some member.
-    fn wish(&mut self, by: Identity, ask: Ask) {
+    pub(super) fn wish(&mut self, by: Identity, ask: Ask) {
         self.people.asked += 1;
         self.people.placing.insert(self.people.asked);
         let asked = Arc::new(Asked { by, ask });

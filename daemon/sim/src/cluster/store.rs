@@ -9,7 +9,7 @@ use standfast_core::ids::{Identity, MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::{Lease, Revision};
 use standfast_core::plan::Plan;
-use standfast_core::site_lease::Leases;
+use standfast_core::site_lease::{Fenced, Leases, Roster};
 use standfast_core::time::Span;
 use standfast_core::verdict::Snapshot;
 use standfast_core::vote::Observation;
@@ -36,6 +36,7 @@ pub(super) enum Key {
     Answer(u64),
     Refused(SiteId),
     SiteLease(usize),
+    Roster(usize),
     Fenced(usize),
 }
 
@@ -57,6 +58,9 @@ pub(super) enum Value {
     Holds(Arc<BTreeMap<SiteId, Span>>),
     Ask(Arc<Asked>),
     Answer(Arc<Answered>),
+    SiteLease(SiteId),
+    Roster(SiteId, Arc<Roster>),
+    Fenced(SiteId, Fenced),
     Mark,
 }
 
@@ -120,6 +124,8 @@ pub(super) struct Txn {
     pub(super) look: Vec<Key>,
     /// Whether members and observations are read when all hold.
     pub(super) snapshot: bool,
+    /// Whether it is read of which sites the lease is held.
+    pub(super) held: bool,
 }
 
 /// What is asked of the store.
@@ -152,6 +158,7 @@ pub(super) struct Done {
     pub(super) revision: Revision,
     pub(super) seen: Vec<Option<Kv>>,
     pub(super) snapshot: Option<Snapshot>,
+    pub(super) sites: BTreeSet<SiteId>,
 }
 
 /// What the store answers.
@@ -223,14 +230,15 @@ impl Store {
         let held = txn.when.iter().all(|compare| self.holds(compare));
         if !held {
             let seen = txn.look.iter().map(|key| self.kvs.get(key).cloned()).collect();
-            return Done { held, revision: self.revision, seen, snapshot: None };
+            return Done { revision: self.revision, seen, ..Done::default() };
         }
         if !txn.then.is_empty() {
             self.revision += 1;
             txn.then.iter().for_each(|op| self.apply(op));
         }
         let snapshot = txn.snapshot.then(|| self.snapshot());
-        Done { held, revision: self.revision, seen: Vec::new(), snapshot }
+        let sites = if txn.held { self.leases().held } else { BTreeSet::new() };
+        Done { held, revision: self.revision, seen: Vec::new(), snapshot, sites }
     }
 
     fn apply(&mut self, op: &Op) {
@@ -281,8 +289,28 @@ impl Store {
                     _ => None,
                 })
                 .collect(),
-            leases: Leases::default(),
+            leases: self.leases(),
         }
+    }
+
+    /// What stands there of the leases of sites.
+    fn leases(&self) -> Leases {
+        let mut leases = Leases::default();
+        for (_, kv) in self.kvs.range(Key::SiteLease(0)..=Key::Fenced(usize::MAX)) {
+            match &kv.value {
+                Value::SiteLease(site) => {
+                    leases.held.insert(site.clone());
+                }
+                Value::Roster(site, roster) => {
+                    leases.rosters.insert(site.clone(), (**roster).clone());
+                }
+                Value::Fenced(site, fenced) => {
+                    leases.fenced.insert(site.clone(), fenced.clone());
+                }
+                _ => {}
+            }
+        }
+        leases
     }
 
     /// Whether every lease that a transaction hangs something on is there.

@@ -137,9 +137,11 @@ impl Cluster<'_> {
                 let put = Op::Put(Key::Readiness, Value::Mark);
                 self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
             }
-            // Nobody here asks for a fenced site to come back.
-            Effect::Unfence { request, .. } => {
-                self.term_effect(member, Effect::Answer { request, answer: Ok(None) })
+            Effect::Unfence { site, request } => {
+                let place = self.case.targets.site(&site).expect("a site of the fleet");
+                let mut ops = vec![Op::Delete(Key::Fenced(place))];
+                ops.extend(answer_ops(&request, Ok(None)));
+                self.write(member, ops, Vec::new(), Vec::new(), Writing::Put);
             }
             Effect::HandOver { why } => match &mut self.members[member].leading {
                 Some(leading) if leading.answering > 0 => leading.handing_over = Some(why),
