@@ -21,12 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod decide;
+mod freeze;
 mod holds;
 mod message;
 mod refused;
 mod start;
 
 pub use engine::command::{About, RefusalKind, Unmet};
+pub use freeze::Freeze;
+use freeze::{Frozen, outlasts};
 use holds::Holds;
 pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject, site_etag};
 
@@ -55,6 +58,7 @@ pub struct Controller {
     court: Court,
     engines: BTreeMap<RunId, Engine>,
     holds: Holds,
+    frozen: Frozen,
     readiness: Book,
     loaded: bool,
     creating: Option<Creation>,
@@ -82,6 +86,7 @@ impl Controller {
             court: Court::default(),
             engines: BTreeMap::new(),
             holds: Holds::default(),
+            frozen: Frozen::default(),
             readiness: Book::default(),
             loaded: false,
             creating: None,
@@ -136,8 +141,9 @@ impl Controller {
     pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::Loaded { runs, holds } => {
+            Input::Loaded { runs, holds, freeze } => {
                 self.loaded = true;
+                self.frozen = Frozen::from(freeze, now);
                 self.holds = Holds::loaded(holds, now);
                 for run in runs {
                     let id = run.id.clone();
@@ -161,6 +167,8 @@ impl Controller {
                 self.judge(now, &mut effects);
                 if self.loaded {
                     effects.extend(self.holds.due(now).map(Effect::Holds));
+                    let freeze = self.frozen.due(now);
+                    effects.extend(freeze.map(|freeze| Effect::Frozen { freeze, request: None }));
                 }
                 effects.extend(self.readiness.due(now).map(Effect::Readiness));
             }
@@ -267,6 +275,34 @@ impl Controller {
                         Effect::Answer { request, answer: Err(Refusal { about, ..refusal(message) }) }
                     }
                     None => Effect::Unfence { site, request },
+                });
+            }
+            Ask::Freeze { reason, left } => {
+                let freeze = Freeze { by, reason, since_wall_ms: now.wall_ms, left };
+                let shortened = self.frozen.is(now).filter(|old| !outlasts(&freeze, old));
+                effects.push(match shortened {
+                    Some(old) => {
+                        let message = format!("{old}; that would end later: standfast thaw first");
+                        let answer = Err(Refusal::new(RefusalKind::Precondition, message));
+                        Effect::Answer { request, answer }
+                    }
+                    // It holds at once, and is answered when it is stored.
+                    None => {
+                        self.frozen = Frozen::from(Some(freeze.clone()), now);
+                        Effect::Frozen { freeze: Some(freeze), request: Some(request) }
+                    }
+                });
+            }
+            Ask::Thaw { .. } => {
+                effects.push(match self.frozen.is(now) {
+                    Some(_) => {
+                        self.frozen = Frozen::default();
+                        Effect::Frozen { freeze: None, request: Some(request) }
+                    }
+                    None => {
+                        let refusal = Refusal::new(RefusalKind::Precondition, "the cluster is not frozen");
+                        Effect::Answer { request, answer: Err(refusal) }
+                    }
                 });
             }
             Ask::StepDown { .. } => {

@@ -79,7 +79,7 @@ impl Town {
         let mut controller = Controller::new("m-leader".into(), site.into(), Epoch(7));
         let now = Now { mono: Mono::from_ms(0), wall_ms: 0 };
         controller.on(Input::Bundle(bundle(settings)), now);
-        controller.on(Input::Loaded { runs: vec![], holds: BTreeMap::new() }, now);
+        controller.on(Input::Loaded { runs: vec![], holds: BTreeMap::new(), freeze: None }, now);
         let requirement = Answer::Holds("ok".into());
         let live = vec!["b", "w"];
         Self {
@@ -213,6 +213,8 @@ impl Town {
     }
 }
 
+#[path = "controller_test/freezes.rs"]
+mod freezes;
 #[path = "controller_test/wishes.rs"]
 mod wishes;
 
@@ -422,7 +424,7 @@ fn a_playbook_may_ask_for_more_patience() {
 fn the_end_of_one_run_keeps_the_hold_downs_of_others() {
     let mut town = Town::new(ACT, "w");
     let other = BTreeMap::from([(SiteId::from("z"), Span::secs(1_000))]);
-    town.give(Input::Loaded { runs: vec![], holds: other });
+    town.give(Input::Loaded { runs: vec![], holds: other, freeze: None });
     town.votes = [Vote::Up; 2];
     town.pass(5_000);
     town.ask("kim", start("leave", vec![]));

@@ -4,6 +4,7 @@
 //! is stored, and the whole list is the answer to "why not". A refusal is a value with words,
 //! never a bare `false`.
 
+use crate::controller::Freeze;
 use crate::ids::{RunId, SiteId};
 use crate::rules::{Automation, Rules};
 use crate::time::Span;
@@ -52,11 +53,14 @@ pub enum Guard {
     /// The last look found that the playbook could run, and counts still; where the fleet asks it.
     #[serde(rename = "G12")]
     Readiness,
+    /// Nobody has frozen the cluster.
+    #[serde(rename = "G13")]
+    Freeze,
 }
 
 impl Guard {
     /// All, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Quorum,
         Self::Freshness,
         Self::Confirm,
@@ -69,6 +73,7 @@ impl Guard {
         Self::Lag,
         Self::Fence,
         Self::Readiness,
+        Self::Freeze,
     ];
 
     /// `G01` and so on.
@@ -91,6 +96,7 @@ impl Guard {
             Self::Lag => "lag",
             Self::Fence => "fence",
             Self::Readiness => "readiness",
+            Self::Freeze => "freeze",
         }
     }
 }
@@ -143,12 +149,14 @@ pub struct Facts<'a> {
     pub readiness: Result<String, String>,
     /// What stops the site when it is cut off, or why nothing does.
     pub enforced: Result<String, String>,
+    /// Who wants nothing to run by itself, if anybody does.
+    pub frozen: Option<Freeze>,
 }
 
 /// A rule: passes with a reason, or refuses with one.
 type Rule = fn(&Facts<'_>) -> Result<String, String>;
 
-const TABLE: [(Guard, Rule); 9] = [
+const BEFORE: [(Guard, Rule); 9] = [
     (Guard::Quorum, quorum),
     (Guard::Freshness, freshness),
     (Guard::Confirm, confirm),
@@ -160,16 +168,22 @@ const TABLE: [(Guard, Rule); 9] = [
     (Guard::Enforcement, enforcement),
 ];
 
+/// Those with a number after what only a run can ask.
+const AFTER: [(Guard, Rule); 2] = [(Guard::Readiness, readiness), (Guard::Freeze, freeze)];
+
 /// Asks every guard, in order.
 pub fn ask(facts: &Facts<'_>) -> Vec<Ruling> {
-    let mut rulings: Vec<Ruling> = TABLE.iter().map(|(guard, rule)| judged(*guard, rule(facts))).collect();
+    let asked = |table: &[(Guard, Rule)]| -> Vec<Ruling> {
+        table.iter().map(|(guard, rule)| judged(*guard, rule(facts))).collect()
+    };
+    let mut rulings = asked(&BEFORE);
     for (guard, reason) in [
         (Guard::Lag, "asked by the run before its first step"),
         (Guard::Fence, "proven by the run before it promotes"),
     ] {
         rulings.push(Ruling { guard, says: Says::Later, reason: reason.into() });
     }
-    rulings.push(judged(Guard::Readiness, readiness(facts)));
+    rulings.extend(asked(&AFTER));
     rulings
 }
 
@@ -183,6 +197,16 @@ fn judged(guard: Guard, says: Result<String, String>) -> Ruling {
 /// The first that refuses.
 pub fn refusing(rulings: &[Ruling]) -> Option<&Ruling> {
     rulings.iter().find(|ruling| ruling.says == Says::Refuses)
+}
+
+/// The first that refuses a proposal too. What only keeps the daemon from acting without a person
+/// does not, unless the fleet wants no proposals.
+pub fn forbidding(rulings: &[Ruling], automation: Automation) -> Option<&Ruling> {
+    let asks_a_person = |guard| {
+        automation != Automation::Off
+            && matches!(guard, Guard::Automation | Guard::Enforcement | Guard::Readiness)
+    };
+    rulings.iter().find(|ruling| ruling.says == Says::Refuses && !asks_a_person(ruling.guard))
 }
 
 fn quorum(facts: &Facts<'_>) -> Result<String, String> {
@@ -292,6 +316,13 @@ fn readiness(facts: &Facts<'_>) -> Result<String, String> {
         Err(why) if facts.rules.readiness.required => Err(why.clone()),
         Err(why) => Ok(format!("not required; {why}")),
         Ok(why) => Ok(why.clone()),
+    }
+}
+
+fn freeze(facts: &Facts<'_>) -> Result<String, String> {
+    match &facts.frozen {
+        None => Ok("nobody has frozen the cluster".into()),
+        Some(freeze) => Err(format!("{freeze}; to end it: standfast thaw --reason ...")),
     }
 }
 

@@ -36,7 +36,12 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         hold: None,
         readiness: Ok("ready, looked at 3m ago".into()),
         enforced: Err("it has no sentry".into()),
+        frozen: None,
     }
+}
+
+fn frozen(left: Option<Span>) -> Freeze {
+    Freeze { by: "kim".into(), reason: "the network is rebuilt".into(), since_wall_ms: 0, left }
 }
 
 /// Which guard refuses `facts`, and its words.
@@ -104,6 +109,12 @@ fn each_guard_refuses_alone() {
         (Guard::Automation, facts(&advise, &good), "advise"),
         (Guard::Automation, facts(&none, &good), "no playbook"),
         (Guard::Enforcement, facts(&real, &good), "it has no sentry"),
+        (
+            Guard::Freeze,
+            Facts { frozen: Some(frozen(Some(Span::secs(90)))), ..facts(&rules, &good) },
+            "frozen by kim for another 1m 30s: the network is rebuilt; to end it: standfast thaw",
+        ),
+        (Guard::Freeze, Facts { frozen: Some(frozen(None)), ..facts(&rules, &good) }, "until somebody thaws"),
     ];
     for (guard, facts, words) in cases {
         let (by, reason) = refused(&facts).unwrap_or_else(|| panic!("{guard} let it pass"));
@@ -117,6 +128,22 @@ fn a_readiness_that_is_not_required_is_only_said() {
     let (rules, finding) = (three_sites(), lost());
     let facts = Facts { readiness: Err("nobody has looked yet".into()), ..facts(&rules, &finding) };
     assert_eq!(refused(&facts), None);
-    let said = ask(&facts).pop().unwrap();
-    assert_eq!((said.guard, said.reason.as_str()), (Guard::Readiness, "not required; nobody has looked yet"));
+    let said = ask(&facts).into_iter().find(|ruling| ruling.guard == Guard::Readiness).unwrap();
+    assert_eq!(said.reason, "not required; nobody has looked yet");
+}
+
+/// Situation: the fleet only advises, so that its guard refuses whatever the others say. Expectation:
+/// that alone is a reason to propose; a freeze beside it is none to do anything.
+#[test]
+fn a_freeze_forbids_the_proposal_too() {
+    let (rules, finding) = (three_sites(), lost());
+    let forbidden = |automation, frozen| {
+        let rules = Rules { automation, ..rules.clone() };
+        let rulings = ask(&Facts { frozen, ..facts(&rules, &finding) });
+        forbidding(&rulings, automation).map(|ruling| ruling.guard)
+    };
+    assert_eq!(forbidden(Automation::Advise, None), None);
+    assert_eq!(forbidden(Automation::Off, None), Some(Guard::Automation));
+    assert_eq!(forbidden(Automation::Advise, Some(frozen(None))), Some(Guard::Freeze));
+    assert_eq!(forbidden(Automation::Act, Some(frozen(None))), Some(Guard::Freeze));
 }

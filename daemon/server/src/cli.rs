@@ -13,6 +13,7 @@ use serde_json::json;
 pub mod bundle;
 pub mod client;
 pub mod exit;
+pub mod freeze;
 pub mod human;
 pub mod lint;
 pub mod member;
@@ -163,6 +164,19 @@ another bundle is current than --etag says.")]
     Site(site::SiteCommand),
     /// Which guard refuses an automatic failover of a site now, and why
     WhyNot(site::SiteArgs),
+    /// Let no run begin by itself, nor be proposed; people start runs as ever
+    #[command(after_help = "\
+Examples:
+  standfast freeze --reason 'the network between a and b is rebuilt' --for 4h
+  standfast freeze --reason 'month-end closing' --until 2027-01-04T06:00:00Z
+
+It lasts until its time has passed or somebody thaws it, whoever leads. A freeze that would end before
+the present one is refused.
+Exit: 0, 1 when the present one lasts longer.")]
+    Freeze(freeze::FreezeArgs),
+    /// End a freeze: what the fleet names begins by itself again
+    #[command(after_help = "Exit: 0, 1 when the cluster is not frozen.")]
+    Thaw(freeze::ThawArgs),
     /// Who is there, and who leads
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -309,6 +323,8 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         }
         Command::Site(command) => site::run(command, &mut client(10)?, output).await,
         Command::WhyNot(args) => site::why_not(args, &mut client(10)?, output).await,
+        Command::Freeze(args) => freeze::freeze(args, &mut client(10)?, output).await,
+        Command::Thaw(args) => freeze::thaw(args, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
         Command::Serve(args) => serve::run(args, output).await,
         Command::Sentry(args) => sentry::run(args, &client(10)?).await,
@@ -396,6 +412,8 @@ mod tests {
             "standfast run skip shop-1 --step drain",
             "standfast site ack a",
             "standfast site rejoin a",
+            "standfast freeze",
+            "standfast thaw",
             "standfast member step-down",
         ] {
             let error = parse(line).expect_err(line);
@@ -422,6 +440,16 @@ mod tests {
         assert!(duration("10").is_err());
         assert!(duration("-1s").is_err());
         assert!(duration("0s").is_err());
+    }
+
+    #[test]
+    fn a_freeze_ends_in_one_way_at_most() {
+        for end in ["", "--for 4h", "--until 2027-01-04T07:00:00+01:00"] {
+            parse(&format!("standfast freeze --reason no {end}")).expect(end);
+        }
+        for end in ["--for 4h --until 2027-01-04T06:00:00Z", "--for 4", "--until tomorrow"] {
+            parse(&format!("standfast freeze --reason no {end}")).expect_err(end);
+        }
     }
 
     #[test]

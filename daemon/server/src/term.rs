@@ -9,7 +9,7 @@ use crate::guarded::{Committed, Guarded, Lost};
 use crate::lead::{Me, TICK, Word};
 use crate::look::Looker;
 use crate::metrics::Metrics;
-use crate::records::{self, ASKS, Answered, Asked, HOLDS, READINESS};
+use crate::records::{self, ASKS, Answered, Asked, FREEZE, HOLDS, READINESS};
 use crate::runner::{Job, Runner};
 use crate::site_lease::SiteLeases;
 use crate::site_lease::fence::Fences;
@@ -17,7 +17,9 @@ use crate::store::{KeyValue, Op, Store, StoreError, chunked};
 use futures::future::join_all;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::RefusalKind;
-use standfast_core::controller::{Controller, Effect, Input as Ctl, Judgement, Refused, Subject};
+use standfast_core::controller::{
+    Ask, Controller, Effect, Freeze, Input as Ctl, Judgement, Refused, Subject,
+};
 use standfast_core::engine::{self, Refusal};
 use standfast_core::guard::Says;
 use standfast_core::ids::{Epoch, RunId, SiteId};
@@ -139,6 +141,8 @@ struct Run {
     busy: usize,
     /// Answers that are being written.
     answering: Vec<JoinHandle<()>>,
+    /// The last write of the freeze: the next one waits for it.
+    freezing: Option<JoinHandle<()>>,
     /// Whether there is a run that has not ended.
     running: watch::Sender<bool>,
 }
@@ -171,6 +175,7 @@ pub async fn run(
             draining: None,
             busy: 0,
             answering: Vec::new(),
+            freezing: None,
             running: watch::Sender::new(false),
             deps,
         };
@@ -216,7 +221,7 @@ impl Run {
         }
         let runs = loaded.runs.into_iter().map(|(run, _)| run).collect();
         self.control(Ctl::Known(loaded.readiness));
-        self.control(Ctl::Loaded { runs, holds: loaded.holds });
+        self.control(Ctl::Loaded { runs, holds: loaded.holds, freeze: loaded.freeze });
         tokio::spawn(readiness::keep(readiness::Keeper {
             looker: Looker {
                 me: self.deps.me.clone(),
@@ -243,7 +248,12 @@ impl Run {
         }
         let request = request.to_owned();
         match records::decode::<Asked>(kv) {
-            Ok(Asked { by, ask, .. }) => self.control(Ctl::Asked { request, by, ask }),
+            Ok(Asked { by, ask, .. }) => {
+                if matches!(ask, Ask::Freeze { .. } | Ask::Thaw { .. }) {
+                    tracing::warn!(%by, ?ask, "asked");
+                }
+                self.control(Ctl::Asked { request, by, ask });
+            }
             Err(error) => {
                 tracing::error!(%error, "a request is refused");
                 let answer = Err(Refusal::new(RefusalKind::Invalid, error.to_string()));
@@ -422,6 +432,7 @@ impl Run {
                 ops.push(Op::delete(records::site_fenced(&site)));
                 self.put(ops);
             }
+            Effect::Frozen { freeze, request } => self.freeze(freeze.as_ref(), request.as_deref()),
             Effect::HandOver { why } => {
                 // What is not answered yet, the next leader would be asked again: to hand over.
                 let (words, answering) = (self.deps.words.clone(), std::mem::take(&mut self.answering));
@@ -431,6 +442,23 @@ impl Run {
                 });
             }
         }
+    }
+
+    /// Stores the freeze, after everything that was to be stored of it before.
+    fn freeze(&mut self, freeze: Option<&Freeze>, request: Option<&str>) {
+        let mut ops = request.map(|request| answer_ops(request, Ok(None))).unwrap_or_default();
+        ops.push(match freeze {
+            Some(freeze) => Op::put(FREEZE, records::encode(freeze)),
+            None => Op::delete(FREEZE),
+        });
+        let (guarded, before) = (self.deps.guarded.clone(), self.freezing.take());
+        self.freezing = Some(self.beside(async move {
+            if let Some(before) = before {
+                // One that panicked has written nothing.
+                let _ = before.await;
+            }
+            guarded.put(ops).await.err().map(Input::Lost)
+        }));
     }
 
     fn perform_run(&mut self, id: &RunId, effect: engine::Effect) {

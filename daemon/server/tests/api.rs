@@ -17,6 +17,7 @@ mod api {
     mod bundles;
     mod dry_run;
     mod events;
+    mod freeze;
     mod full;
     mod long_list;
     mod looks;

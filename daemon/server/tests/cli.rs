@@ -179,6 +179,8 @@ async fn each_change_reaches_its_method_with_reason_and_step() {
         ("run resume shop-1", "resume_run"),
         ("run abort shop-1 --reason no", "abort_run"),
         ("site ack a --reason no", "ack_site"),
+        ("freeze --reason no --for 2h", "freeze"),
+        ("thaw --reason no", "thaw"),
         ("member step-down b1 --reason no --epoch 7", "step_down"),
     ];
     for (words, method) in changes {
@@ -195,6 +197,43 @@ async fn each_change_reaches_its_method_with_reason_and_step() {
     assert_eq!(asked[3].1["step"], "drain");
     let (last, request) = asked.last().expect("requests");
     assert_eq!((&**last, &request["epoch"]), ("step_down", &json!("7")));
+}
+
+/// Situation: somebody has frozen the cluster, and another starts a run. Danger: they do not know of
+/// each other.
+#[tokio::test]
+async fn a_freeze_is_seen_by_whoever_asks_and_whoever_acts() {
+    let freeze = Freeze {
+        by: "lee".into(),
+        reason: "the network\nis rebuilt".into(),
+        since: Some(pbjson_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
+        remaining: Some(pbjson_types::Duration { seconds: 5_400, nanos: 0 }),
+    };
+    let said = "frozen by lee since 2027-01-15 08:00:00Z, for another 1h 30m: the network is rebuilt";
+    let created = CreateRunResponse {
+        run: Some(run(RunState::Running)),
+        freeze: Some(freeze.clone()),
+        ..CreateRunResponse::default()
+    };
+    let member = Member::start(Answers {
+        created,
+        status: ClusterStatus { freeze: Some(freeze.clone()), ..ClusterStatus::default() },
+        frozen: FreezeResponse { freeze: Some(freeze) },
+        ..Answers::default()
+    })
+    .await;
+    let seen = standfast(&[member.address], "status").await.out;
+    assert!(seen.contains(said), "{seen}");
+    let seen = standfast(&[member.address], "run start shop --from a --reason fire").await;
+    assert_eq!(seen.exit(), Exit::Done);
+    assert!(seen.err.contains(said), "{}", seen.err);
+    let until = "freeze --reason no --until 2027-01-15T09:30:00+00:00";
+    let seen = standfast(&[member.address], until).await;
+    assert!(seen.out.starts_with(said), "{}", seen.out);
+    let (_, request) = member.asked().pop().expect("a request");
+    assert_eq!(request["until"], "2027-01-15T09:30:00+00:00", "{request}");
+    let member = Member::start(refused(Code::FailedPrecondition, reason::WRONG_STATE, &[])).await;
+    assert_eq!(standfast(&[member.address], "thaw --reason no").await.exit(), Exit::Failed);
 }
 
 #[tokio::test]

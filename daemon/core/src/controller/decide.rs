@@ -8,7 +8,7 @@ use crate::guard::{self, Facts, Guard, Ruling};
 use crate::ids::RunId;
 use crate::journal::Trigger;
 use crate::plan::{Mode, Request};
-use crate::rules::{Automation, OnLoss, Rules};
+use crate::rules::{OnLoss, Rules};
 use crate::run::State;
 use crate::site_lease;
 use crate::time::Now;
@@ -72,7 +72,8 @@ impl Controller {
         let destination = self.court.destination(&finding.site, to, rules, now);
         let readiness = self.readiness.says(rules, entry, &bundle.digest, now);
         let enforced = site_lease::enforced(&finding.site, rules, self.court.leases());
-        Facts { rules, finding, age: self.court.age(now), destination, locked, hold, readiness, enforced }
+        let (age, frozen) = (self.court.age(now), self.frozen.is(now));
+        Facts { rules, finding, age, destination, locked, hold, readiness, enforced, frozen }
     }
 
     fn decide(
@@ -88,14 +89,8 @@ impl Controller {
         if !self.loaded || self.creating.is_some() || now.mono < self.create_after {
             return;
         }
-        let refusal = guard::refusing(rulings);
-        // Everything but the permission to act by itself is there: propose.
-        let advised = refusal.is_some_and(|ruling| {
-            rules.automation != Automation::Off
-                && matches!(ruling.guard, Guard::Automation | Guard::Enforcement | Guard::Readiness)
-        });
-        match refusal {
-            Some(ruling) if !advised => {
+        match guard::forbidding(rulings, rules.automation) {
+            Some(ruling) => {
                 let lost = finding.confirmed >= entry.confirm;
                 // While a run of our own is under way, none of its doings is a refusal worth a record.
                 let under_way = rulings
@@ -116,7 +111,9 @@ impl Controller {
                     self.refused.remove(&finding.site);
                 }
             }
-            _ => {
+            None => {
+                // Everything but the permission to act by itself may be there: propose.
+                let advised = guard::refusing(rulings).is_some();
                 let wanted = Request {
                     playbook: entry.playbook.clone(),
                     from: entry.site.clone(),

@@ -1,5 +1,6 @@
 //! What is said to the controller, and what it says.
 
+use super::Freeze;
 use crate::bundle::Bundle;
 use crate::check::Answer;
 use crate::engine::{self, Command, Refusal};
@@ -57,6 +58,18 @@ pub enum Ask {
         /// Why.
         reason: String,
     },
+    /// Let nothing run by itself.
+    Freeze {
+        /// Why.
+        reason: String,
+        /// For how long; none: until somebody thaws it.
+        left: Option<Span>,
+    },
+    /// Let runs begin by themselves again.
+    Thaw {
+        /// Why.
+        reason: String,
+    },
     /// Hand the leadership over.
     StepDown {
         /// Why.
@@ -73,6 +86,8 @@ pub enum Input {
         runs: Vec<Run>,
         /// Hold-downs and what is left of them.
         holds: BTreeMap<SiteId, Span>,
+        /// Whether nothing may run by itself.
+        freeze: Option<Freeze>,
     },
     /// What the leader before knew of the playbooks of `on_loss`.
     Known(BTreeMap<SiteId, Readiness>),
@@ -165,6 +180,14 @@ pub enum Effect {
         site: SiteId,
         /// Whose request.
         request: String,
+    },
+    /// Store whether nothing may run by itself, and answer the request for it, in one write. Such
+    /// writes are made in the order in which they are given.
+    Frozen {
+        /// Why nothing may; none: it may.
+        freeze: Option<Freeze>,
+        /// Whose request, if it was anybody's.
+        request: Option<String>,
     },
     /// Give the leadership up.
     HandOver {

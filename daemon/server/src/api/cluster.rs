@@ -1,5 +1,6 @@
 //! Cluster: who is there, and what a person needs to see first.
 
+mod freeze;
 mod waiting;
 
 use super::asks::{Wish, reason};
@@ -227,6 +228,7 @@ impl Cluster for Api {
             at: wire::now(),
             identity: identity.to_string(),
             readiness: bundle.as_ref().map(|bundle| readiness::list(bundle, &state)).unwrap_or_default(),
+            freeze: state.freeze.as_ref().map(wire::freeze),
         }))
     }
 
@@ -274,5 +276,13 @@ impl Cluster for Api {
         let guards = vec![Compare::created(LEADER, created)];
         self.ask(&wish, Ask::StepDown { reason }, guards).await?;
         Ok(Response::new(StepDownResponse { leader: self.next_leader(epoch).await? }))
+    }
+
+    async fn freeze(&self, request: Request<FreezeRequest>) -> Result<Response<FreezeResponse>, Status> {
+        freeze::freeze(self, request).await.map(Response::new)
+    }
+
+    async fn thaw(&self, request: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
+        freeze::thaw(self, request).await.map(Response::new)
     }
 }

@@ -99,6 +99,7 @@ impl Api {
     }
 
     async fn created(&self, wish: &Wish) -> Result<Response<CreateRunResponse>, Status> {
+        let freeze = self.frozen().await?.as_ref().map(wire::freeze);
         match self.outcome(wish).await? {
             Outcome::Done(Some(subject)) => {
                 let story = self.then(&subject).await?;
@@ -107,12 +108,14 @@ impl Api {
                     run: Some(story.to_run(true)),
                     existed: subject.existed,
                     waits_for_leader: None,
+                    freeze,
                 }))
             }
             Outcome::Done(None) => Err(refuse::internal("the leader's answer names no run")),
             Outcome::Waiting { led: true } => Err(self.unanswered(wish, true)),
             Outcome::Waiting { led: false } => Ok(Response::new(CreateRunResponse {
                 waits_for_leader: wire::span(until_led(&self.timing())),
+                freeze,
                 ..CreateRunResponse::default()
             })),
         }

@@ -2,12 +2,12 @@
 
 use super::{Api, refuse};
 use crate::records::{
-    self, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS, SITES,
+    self, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS, SITES,
     Unreadable,
 };
 use crate::store::{KeyValue, Range, Revision, Store, StoreError};
 use serde::de::DeserializeOwned;
-use standfast_core::controller::Judgement;
+use standfast_core::controller::{Freeze, Judgement};
 use standfast_core::ids::{MemberId, RunId, SiteId};
 use standfast_core::readiness::Readiness;
 use standfast_core::site_lease::Leases;
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) readiness: BTreeMap<SiteId, Readiness>,
     /// What was left of hold-downs when they were last written.
     pub(super) holds: BTreeMap<SiteId, Span>,
+    /// Why nothing runs by itself, as it was written last.
+    pub(super) freeze: Option<Freeze>,
     /// The live run that holds each lock, as `site/a`.
     pub(super) locks: BTreeMap<String, RunId>,
     /// The leases of sites.
@@ -69,11 +71,12 @@ impl State {
         let first = store.range(key).await?;
         let revision = at.unwrap_or(first.revision);
         let read = |prefix: &'static str| all(store, prefix, revision);
-        let (judgement, members, observations, holds, locks, readiness, sites) = tokio::try_join!(
+        let (judgement, members, observations, holds, freeze, locks, readiness, sites) = tokio::try_join!(
             read(JUDGEMENT),
             read(MEMBERS),
             read(OBSERVATIONS),
             read(HOLDS),
+            read(FREEZE),
             read(LOCKS),
             read(READINESS),
             read(SITES)
@@ -95,6 +98,7 @@ impl State {
             observations: seen.into_iter().map(|seen| (seen.member.clone(), seen)).collect(),
             readiness: exact(&readiness, READINESS).map(records::decode).transpose()?.unwrap_or_default(),
             holds: exact(&holds, HOLDS).map(records::decode).transpose()?.unwrap_or_default(),
+            freeze: exact(&freeze, FREEZE).map(records::decode).transpose()?,
             locks: locks.iter().filter_map(lock).collect(),
             leases: records::leases(&sites)?,
         })

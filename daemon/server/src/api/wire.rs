@@ -3,6 +3,7 @@
 use crate::clock;
 use pbjson_types::{Duration as WireDuration, Timestamp};
 use standfast_core::check::Answer;
+use standfast_core::controller::Freeze;
 use standfast_core::finding::{Finding, code};
 use standfast_core::guard::{Guard, Ruling, Says};
 use standfast_core::journal::{End, Evidence};
@@ -24,6 +25,16 @@ pub(super) fn time(wall_ms: i64) -> Option<Timestamp> {
 /// This moment, for people.
 pub(super) fn now() -> Option<Timestamp> {
     time(clock::wall_ms())
+}
+
+/// Why nothing begins by itself.
+pub(super) fn freeze(freeze: &Freeze) -> v1::Freeze {
+    v1::Freeze {
+        by: freeze.by.to_string(),
+        reason: freeze.reason.clone(),
+        since: time(freeze.since_wall_ms),
+        remaining: freeze.left.and_then(span),
+    }
 }
 
 /// A length of time.

@@ -8,7 +8,7 @@ use standfast_proto::v1::{AutomationLevel, ClusterStatus, GetStatusRequest, Wait
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Rows, Stream};
-use super::{human, member, readiness, screen, site};
+use super::{freeze, human, member, readiness, screen, site};
 
 /// `standfast status`
 #[derive(Debug, Args)]
@@ -54,6 +54,9 @@ fn show(status: &ClusterStatus, out: &mut Stream) -> Result<(), Failure> {
         human::or_dash(&status.fleet),
         human::digest(&status.bundle_digest)
     ))?;
+    if let Some(frozen) = &status.freeze {
+        out.line(freeze::said(frozen))?;
+    }
     out.line(match &status.leader {
         Some(leader) => format!(
             "leader {} in {}, epoch {}, for {}",

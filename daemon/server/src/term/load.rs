@@ -1,9 +1,10 @@
-//! Reads what earlier terms left: runs that have not ended, and hold-downs.
+//! Reads what earlier terms left: runs that have not ended, hold-downs, a freeze.
 
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
-use crate::records::{self, HOLDS, Head, LOCKS, READINESS};
-use crate::store::{Revision, pages};
+use crate::records::{self, FREEZE, HOLDS, Head, LOCKS, READINESS};
+use crate::store::{KeyValue, Revision, pages};
+use standfast_core::controller::Freeze;
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::readiness::Readiness;
@@ -20,6 +21,8 @@ pub(super) struct Loaded {
     pub runs: Vec<(Run, Revision)>,
     /// What is left of hold-downs.
     pub holds: BTreeMap<SiteId, Span>,
+    /// Why nothing may run by itself.
+    pub freeze: Option<Freeze>,
     /// What is known of the playbooks of `on_loss`.
     pub readiness: BTreeMap<SiteId, Readiness>,
 }
@@ -41,7 +44,16 @@ pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
     let holds = get(guarded, HOLDS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
     let readiness =
         get(guarded, READINESS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
-    Ok(Loaded { runs, holds, readiness })
+    let freeze = get(guarded, FREEZE).await?.map(|kv| freeze(&kv));
+    Ok(Loaded { runs, holds, freeze, readiness })
+}
+
+/// A freeze that cannot be read is one all the same.
+fn freeze(kv: &KeyValue) -> Freeze {
+    records::decode(kv).unwrap_or_else(|error| {
+        tracing::error!(%error, "the freeze cannot be read; it lasts until somebody thaws it");
+        Freeze { by: "nobody known".into(), reason: error.to_string(), since_wall_ms: 0, left: None }
+    })
 }
 
 /// Reads and folds one run; none if it is not there or not readable.

@@ -32,6 +32,7 @@ pub(crate) struct Answers {
     pub(crate) plan: Plan,
     pub(crate) readiness: ListReadinessResponse,
     pub(crate) status: ClusterStatus,
+    pub(crate) frozen: FreezeResponse,
     pub(crate) site: Site,
     pub(crate) why_not: WhyNotResponse,
     pub(crate) applied: ApplyBundleResponse,
@@ -203,7 +204,14 @@ impl Bundles for Service {
 
 #[tonic::async_trait]
 impl Cluster for Service {
-    answers! { get_status(GetStatusRequest) -> ClusterStatus = status; }
+    answers! {
+        get_status(GetStatusRequest) -> ClusterStatus = status;
+        freeze(FreezeRequest) -> FreezeResponse = frozen;
+    }
+
+    async fn thaw(&self, request: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
+        self.answer("thaw", request, &ThawResponse {})
+    }
 
     async fn list_members(
         &self,

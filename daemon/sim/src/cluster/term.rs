@@ -143,6 +143,12 @@ impl Cluster<'_> {
                 ops.extend(answer_ops(&request, Ok(None)));
                 self.write(member, ops, Vec::new(), Vec::new(), Writing::Put);
             }
+            // Nobody here freezes the cluster.
+            Effect::Frozen { request, .. } => {
+                if let Some(request) = request {
+                    self.term_effect(member, Effect::Answer { request, answer: Ok(None) });
+                }
+            }
             Effect::HandOver { why } => match &mut self.members[member].leading {
                 Some(leading) if leading.answering > 0 => leading.handing_over = Some(why),
                 _ => self.say(member, Word::StepDown(why)),

@@ -44,6 +44,7 @@ pub(super) fn list(
     if state.leader.is_none() {
         commands.push("standfast member list".to_owned());
     }
+    commands.extend(state.freeze.as_ref().map(|_| "standfast thaw --reason ...".to_owned()));
     let ill = sites.iter().filter(|site| matches!(site.verdict(), Verdict::Lost | Verdict::Degraded));
     commands.extend(ill.map(|site| format!("standfast why-not {}", site.name)));
     commands.truncate(SHOWN);

@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 use crate::cli::screen::To;
 use crate::cli::view::exit_of;
 use crate::cli::watch;
-use crate::cli::{human, plan, request_id, uncertain};
+use crate::cli::{freeze, human, plan, request_id, uncertain};
 
 /// Before a request is repeated that nobody could answer yet.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -45,6 +45,9 @@ pub(super) async fn run(args: StartArgs, client: &mut Client, output: &mut Outpu
     if made.existed {
         let id = made.run.as_ref().map(|run| run.id.as_str()).unwrap_or_default();
         output.err.line(format!("run {id} is that already: the same request began it"))?;
+    }
+    if let Some(frozen) = &made.freeze {
+        output.err.line(format!("{}; a run that you start goes on all the same", freeze::said(frozen)))?;
     }
     started(made.run.unwrap_or_default(), args.watch, client, output).await
 }

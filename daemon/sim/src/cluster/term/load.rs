@@ -88,7 +88,7 @@ impl Cluster<'_> {
             }
             None => {
                 let nonce = loading.nonce;
-                self.control(member, Ctl::Loaded { runs: loading.runs, holds: loading.holds });
+                self.control(member, Ctl::Loaded { runs: loading.runs, holds: loading.holds, freeze: None });
                 if let Some(leading) = self.term(member, &nonce) {
                     let epoch = leading.term.epoch.0;
                     self.read_asks(member, epoch);

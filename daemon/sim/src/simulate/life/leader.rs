@@ -35,7 +35,7 @@ impl Life<'_> {
         let mut leader = Controller::new(member, self.case.plan().request.to.clone(), self.epoch);
         leader.on(Input::Bundle(self.case.bundle.clone()), self.clock.now());
         self.leader = Some(leader);
-        self.give(Input::Loaded { runs: vec![run], holds: BTreeMap::new() });
+        self.give(Input::Loaded { runs: vec![run], holds: BTreeMap::new(), freeze: None });
     }
 
     /// The leader is lost. What it has begun may still reach its target before the next one.

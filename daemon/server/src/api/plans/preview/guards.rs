@@ -36,6 +36,7 @@ pub(super) fn guards(
                 Guard::Locks => lock(plan, state),
                 Guard::Lag => lag(plan, seen),
                 Guard::Fence => fence(plan, seen),
+                Guard::Freeze => (GuardOutcome::NotAsked, freeze(state)),
                 _ => (GuardOutcome::NotAsked, "not asked of a manual trigger".to_owned()),
             };
             match waiver {
@@ -57,6 +58,15 @@ fn lock(plan: &Plan, state: Option<&State>) -> (GuardOutcome, String) {
         (Some((what, run)), _) => (GuardOutcome::Refused, format!("run {run} holds {what}")),
         (None, Some(_)) => (GuardOutcome::Passed, "no run holds the sites or the services".to_owned()),
         (None, None) => (GuardOutcome::NotAsked, "the store does not answer".to_owned()),
+    }
+}
+
+/// It stops no run of a person: they should know.
+fn freeze(state: Option<&State>) -> String {
+    let said = "not asked of a manual trigger".to_owned();
+    match state.and_then(|state| state.freeze.as_ref()) {
+        Some(freeze) => format!("{said}; {freeze}"),
+        None => said,
     }
 }
 
