@@ -2,6 +2,7 @@
 
 use standfast::settings::TlsFiles;
 use standfast::tls::Tls;
+use standfast_core::guard::Guard;
 use standfast_proto::reason;
 use standfast_proto::v1::cluster_client::ClusterClient;
 use standfast_proto::v1::sites_client::SitesClient;
@@ -88,7 +89,10 @@ async fn a_site_is_shown_with_its_votes_and_acknowledged() {
         }
     };
     let why_not = tokio::time::timeout(PATIENCE, judged).await.expect("quorum passes, hold-down refuses");
-    assert_eq!((why_not.playbook.as_str(), why_not.to.as_str(), why_not.guards.len()), ("shop", "b", 13));
+    assert_eq!(
+        (why_not.playbook.as_str(), why_not.to.as_str(), why_not.guards.len()),
+        ("shop", "b", Guard::ALL.len())
+    );
     let says = |id: &str| why_not.guards.iter().find(|guard| guard.id == id).map(GuardDecision::outcome);
     assert_eq!(says("G11"), Some(GuardOutcome::NotAsked));
     assert!(status(&member).await.waiting.iter().any(|item| item.kind() == WaitingKind::AckSite));
