@@ -9,7 +9,7 @@ pub use resolve::{Missing, Scope};
 use crate::action::{ASK_GATES, Action};
 use crate::bundle::Bundle;
 use crate::finding::{Finding, Findings, code, quoted};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Service};
 use crate::ids::{ServiceId, SiteId};
 use crate::plan::{Plan, Request, Require, Step, Undo, Verify};
 use crate::playbook::{self, Playbook};
@@ -119,18 +119,20 @@ pub fn assemble(
     findings: &mut Findings,
 ) -> Option<Plan> {
     let services = fleet.with_needs(playbook.services.iter().map(|id| &id.value));
-    assemble_with(fleet, playbook, &services, request, findings)
+    assemble_with(fleet, playbook, &Graph::of(playbook), &services, request, findings)
 }
 
-/// The same, where the services of the playbook and what they need are known already.
+/// The same, where the order of the steps, and the services of the playbook with what they need
+/// are known already.
 pub(crate) fn assemble_with(
     fleet: &Fleet,
     playbook: &Playbook,
-    services: &BTreeSet<&ServiceId>,
+    graph: &Graph,
+    services: &BTreeMap<&ServiceId, &Service>,
     request: &Request,
     findings: &mut Findings,
 ) -> Option<Plan> {
-    let scope = Scope::of_plan(fleet, request, clusters(fleet, playbook, services));
+    let scope = Scope::of_plan(fleet, request, clusters(playbook, services));
     let mut complete = true;
     let mut note = |missing: Missing| {
         complete = false;
@@ -146,15 +148,14 @@ pub(crate) fn assemble_with(
     let flat: Vec<&playbook::Step> = playbook.flat().collect();
     let mut steps = Vec::new();
     // A cycle was reported when the bundle was made.
-    for Ordered { step, needs } in Graph::of(playbook).ordered(&flat, request.mode).ok()? {
+    for Ordered { step, needs } in graph.ordered(&flat, request.mode).ok()? {
         match bind_step(&scope, flat[step], needs) {
             Ok(step) => steps.push(step),
             Err(missing) => missing.into_iter().for_each(&mut note),
         }
     }
-    let objective = |of: fn(&crate::fleet::Service) -> Option<Span>| {
-        services.iter().filter_map(|id| fleet.services.get(*id).and_then(of)).min()
-    };
+    let objective =
+        |of: fn(&Service) -> Option<Span>| services.values().filter_map(|service| of(service)).min();
     let (rto, rpo) = (objective(|service| service.rto), objective(|service| service.rpo));
     complete.then(|| Plan {
         bundle: crate::ids::Digest::default(),
@@ -162,7 +163,7 @@ pub(crate) fn assemble_with(
         title: playbook.title.clone(),
         rto,
         rpo,
-        services: services.iter().map(|id| (*id).clone()).collect(),
+        services: services.keys().map(|id| (*id).clone()).collect(),
         require,
         steps,
     })
@@ -170,13 +171,8 @@ pub(crate) fn assemble_with(
 
 /// The clusters whose old primary a fence must stop: those that the services are, and those
 /// that the playbook promotes.
-fn clusters<'a>(
-    fleet: &'a Fleet,
-    playbook: &'a Playbook,
-    services: &BTreeSet<&ServiceId>,
-) -> BTreeSet<&'a str> {
-    let of_services =
-        services.iter().filter_map(|id| fleet.services.get(*id)).flat_map(|service| &service.resources);
+fn clusters<'a>(playbook: &'a Playbook, services: &BTreeMap<&ServiceId, &'a Service>) -> BTreeSet<&'a str> {
+    let of_services = services.values().flat_map(|service| &service.resources);
     let promoted = playbook.flat().filter(|step| step.call.spec.is("postgres.promote"));
     of_services
         .map(|resource| resource.value.as_str())

@@ -14,6 +14,7 @@ use crate::schema::{fleet::FLEET, playbook::PLAYBOOK};
 use crate::source::{Place, SourceFile};
 use crate::waiver::{self, Waiver};
 use crate::yaml::{self, Kind, Node};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ impl Bundle {
                 }
             }
         }
-        let playbooks = whole(&playbooks);
+        let playbooks = whole(playbooks);
         let digest = digest(&files);
         let bundle = fleet.map(|fleet| {
             let rules = Arc::new(rules(&fleet, &playbooks));
@@ -105,10 +106,24 @@ impl Bundle {
 }
 
 /// With the steps of the playbooks that they run; what stands against that has been reported.
-fn whole(playbooks: &BTreeMap<PlaybookId, Playbook>) -> BTreeMap<PlaybookId, Playbook> {
+fn whole(mut playbooks: BTreeMap<PlaybookId, Playbook>) -> BTreeMap<PlaybookId, Playbook> {
     let named = playbooks.iter().map(|(id, playbook)| (id.as_str(), playbook)).collect();
-    let composed = compose::all(&named, &mut Findings::default());
-    composed.into_iter().map(|(id, playbook)| (id.into(), playbook.into_owned())).collect()
+    let mut composed: BTreeMap<PlaybookId, Option<Playbook>> = BTreeMap::new();
+    for (id, playbook) in compose::all(&named, &mut Findings::default()) {
+        let new = match playbook {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(playbook) => Some(playbook),
+        };
+        composed.insert(id.into(), new);
+    }
+    playbooks.retain(|id, playbook| match composed.remove(id) {
+        Some(new) => {
+            new.into_iter().for_each(|new| *playbook = new);
+            true
+        }
+        None => false,
+    });
+    playbooks
 }
 
 fn rules(fleet: &Fleet, playbooks: &BTreeMap<PlaybookId, Playbook>) -> Rules {

@@ -178,7 +178,7 @@ impl<'a> Decoder<'a> {
 
     /// A map with these keys; unknown and missing ones are reported.
     pub fn object(&mut self, entries: &[Entry], fields: &'static [Field], at: Place, cut: bool) -> Object {
-        let mut object = Object { at, ..Object::default() };
+        let mut object = Object::with_room(at, entries.len(), fields);
         for entry in entries {
             match fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => self.field(entry, field, &mut object),
@@ -253,20 +253,16 @@ impl<'a> Decoder<'a> {
 
     /// Reports when none or several of `names` were given.
     fn exactly_one(&mut self, object: &Object, names: &[&str], cut: bool) {
-        let given: Vec<_> = object.given.iter().filter(|(name, _)| names.contains(name)).collect();
+        let mut given = object.given.iter().filter(|(name, _)| names.contains(name));
+        let (at, wrong) = match (given.next(), given.next()) {
+            (Some(_), None) => return,
+            (None, _) if cut => return,
+            (None, _) => (object.at, "there is none"),
+            (Some(_), Some((_, second))) => (*second, "this is another"),
+        };
         let choice = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        match given.as_slice() {
-            [] if cut => {}
-            [] => {
-                let message = format!("exactly one of {choice} must be given; there is none");
-                self.report(Finding::new(code::EXCLUSIVE, object.at, message));
-            }
-            [_] => {}
-            [_, second, ..] => {
-                let message = format!("exactly one of {choice} must be given; this is another");
-                self.report(Finding::new(code::EXCLUSIVE, second.1, message));
-            }
-        }
+        let message = format!("exactly one of {choice} must be given; {wrong}");
+        self.report(Finding::new(code::EXCLUSIVE, at, message));
     }
 
     fn secret(&mut self, entries: &[Entry], at: Place, cut: bool) -> Option<Value> {

@@ -271,13 +271,14 @@ impl Fleet {
     pub fn with_needs<'a>(
         &'a self,
         services: impl IntoIterator<Item = &'a ServiceId>,
-    ) -> BTreeSet<&'a ServiceId> {
-        let mut all = BTreeSet::new();
+    ) -> BTreeMap<&'a ServiceId, &'a Service> {
+        let mut all = BTreeMap::new();
         let mut next: Vec<&ServiceId> = services.into_iter().collect();
         while let Some(id) = next.pop() {
-            if all.insert(id) {
-                let needs = self.services.get(id).map(|service| service.needs.as_slice()).unwrap_or_default();
-                next.extend(needs.iter().map(|need| &need.value));
+            if let Some(service) = self.services.get(id)
+                && all.insert(id, service).is_none()
+            {
+                next.extend(service.needs.iter().map(|need| &need.value));
             }
         }
         all

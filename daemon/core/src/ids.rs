@@ -33,7 +33,7 @@ macro_rules! name {
 
         impl From<&str> for $id {
             fn from(name: &str) -> Self {
-                Self::new(name)
+                Self(name.into())
             }
         }
 

@@ -236,8 +236,9 @@ fn objects<'a>(root: &'a Object, key: &str) -> impl Iterator<Item = &'a Object> 
     root.list(key).iter().filter_map(|item| item.value.object())
 }
 
-fn names<T: From<String>>(object: &Object, key: &str) -> Vec<Spanned<T>> {
-    object.texts(key).into_iter().map(|text| Spanned::new(text.value.into(), text.at)).collect()
+fn names<'a, T: From<&'a str>>(object: &'a Object, key: &str) -> Vec<Spanned<T>> {
+    let name = |item: &'a Spanned<Value>| Some(Spanned::new(item.value.text()?.into(), item.at));
+    object.list(key).iter().filter_map(name).collect()
 }
 
 fn modes(object: &Object) -> BTreeSet<Mode> {

@@ -115,8 +115,9 @@ fn prove_counting(
     control::lint(&model, findings);
     cycles::lint(&model, findings);
     claims::lint(&model, findings);
-    order::lint(&model, &books, findings);
-    capacity::lint(&model, &books, findings);
+    let orders: Vec<_> = books.iter().map(|book| order::Order::of(&model, book)).collect();
+    order::lint(&model, &orders, findings);
+    capacity::lint(&model, &books, &orders, findings);
     evidence::lint(&model, &books, playbooks, today, findings);
     ramp::lint(&model, &books, findings);
     loss.edges

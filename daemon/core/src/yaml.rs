@@ -295,6 +295,11 @@ impl Builder<'_> {
 
     /// Reports a key that stands there twice; the first one counts.
     fn distinct(&mut self, entries: &mut Vec<Entry>) {
+        let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        keys.sort_unstable();
+        if keys.windows(2).all(|pair| pair[0] != pair[1]) {
+            return;
+        }
         let mut seen = BTreeSet::new();
         let mut repeated = Vec::new();
         entries.retain(|entry| {

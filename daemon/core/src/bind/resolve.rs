@@ -54,7 +54,8 @@ impl<'a> Scope<'a> {
 
     /// The arguments with every variable replaced.
     fn args(&self, call: &Call) -> Result<Object, Missing> {
-        let mut args = Object { at: call.args.at, ..Object::default() };
+        let fields = Vec::with_capacity(call.args.fields.len());
+        let mut args = Object { at: call.args.at, fields, ..Object::default() };
         for (name, value) in &call.args.fields {
             let field = call.spec.fields.iter().find(|field| field.name == *name);
             let Some(Field { ty, .. }) = field else { continue };
@@ -107,8 +108,8 @@ impl<'a> Scope<'a> {
 
     /// The site of an argument, or the probed one.
     fn site(&self, call: &Call, args: &Object, key: &str) -> Result<Spanned<SiteId>, Missing> {
-        match (args.spanned_text(key), self.own) {
-            (Some(site), _) => Ok(Spanned::new(site.value.into(), site.at)),
+        match (args.get(key).and_then(|site| Some((site.value.text()?, site.at))), self.own) {
+            (Some((site, at)), _) => Ok(Spanned::new(site.into(), at)),
             (None, Some(own)) => Ok(Spanned::new(own.clone(), call.key_at)),
             (None, None) if self.request.is_none() => {
                 Err(Finding::new(code::EXCLUSIVE, call.key_at, "a canary belongs to no site")
@@ -119,16 +120,16 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn resource(&self, args: &Object, key: &str) -> Result<(ResourceId, &'a Body), Missing> {
-        let id = ResourceId::new(args.text(key).ok_or(REPORTED)?);
-        let resource = self.fleet.resources.get(&id).ok_or(REPORTED)?;
+    fn resource(&self, args: &Object, key: &str) -> Result<(&'a ResourceId, &'a Body), Missing> {
+        let name = args.text(key).ok_or(REPORTED)?;
+        let (id, resource) = self.fleet.resources.get_key_value(name).ok_or(REPORTED)?;
         Ok((id, &resource.body))
     }
 
     /// The base URL of an endpoint in a site, without a slash at its end.
     fn endpoint(&self, args: &Object, site: &Spanned<SiteId>) -> Result<&'a str, Missing> {
         match self.resource(args, "endpoint")? {
-            (id, Body::Endpoint(urls)) => Ok(side(urls, &id, "URL", site)?.trim_end_matches('/')),
+            (id, Body::Endpoint(urls)) => Ok(side(urls, id, "URL", site)?.trim_end_matches('/')),
             _ => Err(REPORTED),
         }
     }
@@ -137,15 +138,15 @@ impl<'a> Scope<'a> {
     fn database(&self, args: &Object, site: &Spanned<SiteId>) -> Result<(Database, Vec<Database>), Missing> {
         let (id, body) = self.resource(args, "cluster")?;
         let Body::Postgres(_) = body else { return Err(REPORTED) };
-        let mut servers = self.fleet.cluster(&id);
-        side(&servers, &id, "server", site)?;
+        let mut servers = self.fleet.cluster(id);
+        side(&servers, id, "server", site)?;
         let here = servers.remove(&site.value).ok_or(REPORTED)?;
         Ok((here, servers.into_values().collect()))
     }
 
     fn record(&self, args: &Object, site: &Spanned<SiteId>) -> Result<(&'a Dns, Vec<String>), Missing> {
         match self.resource(args, "record")? {
-            (id, Body::Dns(dns)) => Ok((dns, side(&dns.values, &id, "value", site)?.clone())),
+            (id, Body::Dns(dns)) => Ok((dns, side(&dns.values, id, "value", site)?.clone())),
             _ => Err(REPORTED),
         }
     }

@@ -16,10 +16,10 @@ impl Decoder<'_> {
         at: Place,
         cut: bool,
     ) -> Object {
-        let (dotted, plain): (Vec<&Entry>, Vec<&Entry>) =
-            entries.iter().partition(|entry| entry.key.contains('.'));
-        let mut object = Object { at, ..Object::default() };
-        for entry in plain {
+        let is_dotted = |entry: &&Entry| entry.key.contains('.');
+        let dotted: Vec<&Entry> = entries.iter().filter(is_dotted).collect();
+        let mut object = Object::with_room(at, entries.len(), fields);
+        for entry in entries.iter().filter(|entry| !is_dotted(entry)) {
             match fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => self.field(entry, field, &mut object),
                 None => {

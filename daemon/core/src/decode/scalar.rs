@@ -123,6 +123,10 @@ impl Decoder<'_> {
 
 /// The part of a text that looks as if something should be put in its place.
 fn interpolates(text: &str) -> Option<&str> {
+    // Hardly any text holds what all of the marks begin with.
+    if !text.bytes().any(|byte| matches!(byte, b'$' | b'{')) {
+        return None;
+    }
     for mark in ["${", "{{", "$from", "$to", "$inputs"] {
         if let Some(start) = text.find(mark) {
             return text.get(start..);

@@ -2,7 +2,7 @@
 
 use crate::date::Date;
 use crate::ids::SecretName;
-use crate::schema::{Spec, Type};
+use crate::schema::{Field, Need, Spec, Type};
 use crate::source::{Place, Spanned};
 use crate::time::Span;
 
@@ -77,6 +77,13 @@ impl PartialEq for Call {
 impl Eq for Call {}
 
 impl Object {
+    /// Nothing yet, with room for so many keys, and for the defaults of these.
+    pub(super) fn with_room(at: Place, keys: usize, fields: &[Field]) -> Self {
+        let defaults = fields.iter().filter(|field| matches!(field.need, Need::Default(_))).count();
+        let (fields, given) = (Vec::with_capacity(keys + defaults), Vec::with_capacity(keys));
+        Self { at, fields, given, call: None }
+    }
+
     /// The value of a key.
     pub fn get(&self, name: &str) -> Option<&Spanned<Value>> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value)

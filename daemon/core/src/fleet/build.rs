@@ -89,8 +89,8 @@ fn outside(object: &Object) -> Outside {
 }
 
 /// The entries of a map of objects, by name.
-fn named<K: From<String> + Ord, V>(
-    root: &Object,
+fn named<'a, K: From<&'a str> + Ord, V>(
+    root: &'a Object,
     key: &str,
     build: impl Fn(Place, &Object) -> Option<V>,
     broken: &mut BTreeSet<String>,
@@ -98,7 +98,7 @@ fn named<K: From<String> + Ord, V>(
     let mut map = BTreeMap::new();
     for (name, value) in root.map(key) {
         match value.value.object().and_then(|object| build(name.at, object)) {
-            Some(value) => drop(map.insert(K::from(name.value.clone()), value)),
+            Some(value) => drop(map.insert(K::from(name.value.as_str()), value)),
             None => drop(broken.insert(name.value.clone())),
         }
     }
@@ -112,7 +112,7 @@ fn texts(value: &Value) -> Vec<String> {
 /// The texts of a map per site.
 fn per_site(object: &Object, key: &str) -> BTreeMap<SiteId, String> {
     let entry = |(site, value): &(Spanned<String>, Spanned<Value>)| {
-        Some((SiteId::new(site.value.as_str()), value.value.text()?.to_owned()))
+        Some((site.value.as_str().into(), value.value.text()?.to_owned()))
     };
     object.map(key).iter().filter_map(entry).collect()
 }

@@ -136,8 +136,9 @@ impl Service {
     }
 }
 
-fn names<T: From<String>>(object: &Object, key: &str) -> Vec<Spanned<T>> {
-    object.texts(key).into_iter().map(|text| Spanned::new(text.value.into(), text.at)).collect()
+fn names<'a, T: From<&'a str>>(object: &'a Object, key: &str) -> Vec<Spanned<T>> {
+    let name = |item: &'a Spanned<Value>| Some(Spanned::new(item.value.text()?.into(), item.at));
+    object.list(key).iter().filter_map(name).collect()
 }
 
 /// A word alone is a whole placement: all of the service, once.
@@ -152,5 +153,5 @@ fn placement((site, value): &(Spanned<String>, Spanned<Value>)) -> Option<(SiteI
         },
         _ => return None,
     };
-    Some((SiteId::new(site.value.as_str()), placement))
+    Some((site.value.as_str().into(), placement))
 }

@@ -3,7 +3,7 @@
 
 use super::business::Business;
 use super::objectives;
-use crate::bind::{assemble_with, destination};
+use crate::bind::{Graph, assemble_with, destination};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::fleet::Fleet;
 use crate::ids::SiteId;
@@ -61,7 +61,9 @@ fn both(
     let inputs: BTreeMap<_, _> =
         playbook.inputs.iter().filter_map(|(name, default)| Some((name.clone(), default.clone()?))).collect();
     // The same for all ways, and the dearest part of binding in a large fleet.
-    let services = fleet.with_needs(playbook.services.iter().map(|id| &id.value));
+    let named = playbook.services.iter().filter_map(|id| business.number(&id.value));
+    let services = business.with_needs(named).into_iter().map(|number| business.service(number)).collect();
+    let graph = Graph::of(playbook);
     let bind = |(from, to): &Way<'_>, mode: Mode, findings: &mut Findings| -> Option<Plan> {
         let request = Request {
             playbook: playbook.id.value.clone(),
@@ -70,7 +72,7 @@ fn both(
             mode,
             inputs: inputs.clone(),
         };
-        assemble_with(fleet, playbook, &services, &request, findings)
+        assemble_with(fleet, playbook, &graph, &services, &request, findings)
     };
     let mut bound = Findings::default();
     for way in ways {

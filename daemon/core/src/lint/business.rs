@@ -35,7 +35,8 @@ impl<'a> Business<'a> {
         let services: Vec<_> = order.iter().map(|&name| all[name]).collect();
         let needs = order.iter().map(|&name| needs_by_name[name].iter().map(|&need| place[need]).collect());
         let needs = needs.collect();
-        let numbers = services.iter().enumerate().map(|(number, (id, _))| (*id, number)).collect();
+        // In the order of names, in which a map is filled fastest.
+        let numbers = fleet.services.keys().zip(place).collect();
         let mut of_resource: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (number, (id, service)) in services.iter().enumerate() {
             let own = service.resources.is_empty().then(|| id.as_str());

@@ -18,13 +18,15 @@ struct Coming {
     load: u128,
 }
 
-pub(crate) fn lint(model: &Model<'_>, books: &[Book<'_>], findings: &mut Findings) {
+/// Of the books, each with its order if it has one.
+pub(crate) fn lint(
+    model: &Model<'_>,
+    books: &[Book<'_>],
+    orders: &[Option<Order<'_>>],
+    findings: &mut Findings,
+) {
     let carried = carried(model);
-    for book in books {
-        if book.ways.is_empty() {
-            continue;
-        }
-        let order = Order::of(model, book);
+    for (book, order) in books.iter().zip(orders) {
         for &(from, to) in &book.ways {
             if let Some(at) = named(model, book, from, to) {
                 let coming = coming(model, book, order.as_ref(), from);

@@ -19,6 +19,8 @@ pub(crate) struct Model<'a> {
     /// By number; their node is `service_node(number)`.
     pub(crate) services: Vec<(&'a ServiceId, &'a Service)>,
     service_numbers: BTreeMap<&'a str, usize>,
+    /// What each service cannot work without, by number.
+    needs: Vec<Vec<usize>>,
     first_service: u32,
     /// What of a resource stands in a site; `None` is what it needs wherever it is used.
     sides: BTreeMap<(&'a str, Option<usize>), NodeId>,
@@ -47,14 +49,22 @@ impl<'a> Model<'a> {
         for (id, _) in &services {
             graph.add(id.as_str());
         }
+        let service_numbers: BTreeMap<&str, usize> =
+            services.iter().enumerate().map(|(i, (id, _))| (id.as_str(), i)).collect();
+        let numbers = |(_, service): &(&ServiceId, &Service)| {
+            let needs = service.needs.iter();
+            needs.filter_map(|need| service_numbers.get(need.value.as_str()).copied()).collect()
+        };
+        let needs = services.iter().map(numbers).collect();
         let mut model = Self {
             fleet,
             graph,
             map: Map::of(fleet),
             site_numbers: sites.iter().enumerate().map(|(index, id)| (id.as_str(), index)).collect(),
             sites,
-            service_numbers: services.iter().enumerate().map(|(i, (id, _))| (id.as_str(), i)).collect(),
+            service_numbers,
             services,
+            needs,
             first_service,
             sides: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -108,7 +118,7 @@ impl<'a> Model<'a> {
 
     /// The services that this one cannot work without, by number.
     pub(crate) fn needs_of(&self, service: usize) -> impl Iterator<Item = usize> {
-        self.services[service].1.needs.iter().filter_map(|need| self.service(&need.value))
+        self.needs[service].iter().copied()
     }
 
     /// The services that are this resource.

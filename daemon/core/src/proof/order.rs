@@ -65,12 +65,11 @@ fn restores(model: &Model<'_>, step: &Step) -> BTreeSet<usize> {
     names.flat_map(|name| model.owners_of(name).iter().copied()).collect()
 }
 
-pub(crate) fn lint(model: &Model<'_>, books: &[Book<'_>], findings: &mut Findings) {
-    for book in books {
-        if let Some(order) = Order::of(model, book) {
-            let late = dependencies(model, &order, findings);
-            findings.extend(tiers(model, &order, &late));
-        }
+/// Of the orders of the books.
+pub(crate) fn lint(model: &Model<'_>, orders: &[Option<Order<'_>>], findings: &mut Findings) {
+    for order in orders.iter().flatten() {
+        let late = dependencies(model, order, findings);
+        findings.extend(tiers(model, order, &late));
     }
 }
 

@@ -70,10 +70,10 @@ impl Scope<'_> {
         };
         let balancer = Balancer {
             site: site.value.clone(),
-            socket: side(haproxy, &id, "balancer", site)?.clone(),
+            socket: side(haproxy, id, "balancer", site)?.clone(),
             backend: backend.clone(),
         };
-        let server = side(servers, &id, "server", site)?.clone();
+        let server = side(servers, id, "server", site)?.clone();
         let others = servers.iter().filter(|(other, _)| **other != site.value);
         Ok((balancer, server, others.map(|(_, server)| server.clone()).collect()))
     }
