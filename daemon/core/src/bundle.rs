@@ -174,7 +174,7 @@ fn not_ours(at: Place, message: &str) -> Finding {
 }
 
 /// Decides by its key what a document is, and decodes it.
-fn document(root: &Node, cut: bool, findings: &mut Findings) -> Option<(Document, Vec<Waiver>)> {
+fn document(root: &Node<'_>, cut: bool, findings: &mut Findings) -> Option<(Document, Vec<Waiver>)> {
     let start = root.at.beginning();
     let entries = match &root.kind {
         Kind::Map { entries, .. } => entries,

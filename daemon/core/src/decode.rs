@@ -70,7 +70,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The value of a node, or nothing when it is wrong; then that was reported.
-    pub fn value(&mut self, node: &Node, ty: &Type) -> Option<Spanned<Value>> {
+    pub fn value(&mut self, node: &Node<'_>, ty: &Type) -> Option<Spanned<Value>> {
         let value = match (&node.kind, ty) {
             (Kind::Bad, _) => return None,
             (Kind::Scalar { text, .. }, Type::NoneOr(_)) if text == "none" => Value::None,
@@ -110,7 +110,7 @@ impl<'a> Decoder<'a> {
         self.findings.push(finding);
     }
 
-    fn wrong_type<T>(&mut self, node: &Node, ty: &Type) -> Option<T> {
+    fn wrong_type<T>(&mut self, node: &Node<'_>, ty: &Type) -> Option<T> {
         let found = match &node.kind {
             Kind::Scalar { text, .. } => format!("text: {}", quoted(text)),
             Kind::Empty => "nothing".into(),
@@ -125,7 +125,7 @@ impl<'a> Decoder<'a> {
         None
     }
 
-    fn list(&mut self, items: &[Node], inner: &'static Type, at: Place) -> Option<Value> {
+    fn list(&mut self, items: &[Node<'_>], inner: &'static Type, at: Place) -> Option<Value> {
         // `needs: []` says something: start at once. No other empty list does.
         if items.is_empty() && !matches!(inner, Type::Step) {
             self.report(Finding::new(code::WRONG_VALUE, at, "this list must not be empty"));
@@ -149,7 +149,7 @@ impl<'a> Decoder<'a> {
         Some(Value::List(values))
     }
 
-    fn map(&mut self, entries: &[Entry], inner: &Type, at: Place) -> Option<Value> {
+    fn map(&mut self, entries: &[Entry<'_>], inner: &Type, at: Place) -> Option<Value> {
         if entries.is_empty() {
             self.report(Finding::new(code::WRONG_VALUE, at, "this map must not be empty"));
             return None;
@@ -162,14 +162,14 @@ impl<'a> Decoder<'a> {
             let value = self.value(&entry.value, inner);
             let value = value.unwrap_or_else(|| Spanned::new(Value::None, entry.value.at));
             if named {
-                values.push((Spanned::new(entry.key.clone(), entry.key_at), value));
+                values.push((Spanned::new(entry.key.clone().into_owned(), entry.key_at), value));
             }
         }
         Some(Value::Map(values))
     }
 
     /// A map whose keys point at something.
-    fn per(&mut self, target: Target, entries: &[Entry], inner: &Type, at: Place) -> Option<Value> {
+    fn per(&mut self, target: Target, entries: &[Entry<'_>], inner: &Type, at: Place) -> Option<Value> {
         for entry in entries {
             self.refer(target, &entry.key, entry.key_at);
         }
@@ -177,7 +177,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// A map with these keys; unknown and missing ones are reported.
-    pub fn object(&mut self, entries: &[Entry], fields: &'static [Field], at: Place, cut: bool) -> Object {
+    pub fn object(
+        &mut self,
+        entries: &[Entry<'_>],
+        fields: &'static [Field],
+        at: Place,
+        cut: bool,
+    ) -> Object {
         let mut object = Object::with_room(at, entries.len(), fields);
         for entry in entries {
             match fields.iter().find(|field| field.name == entry.key) {
@@ -189,7 +195,7 @@ impl<'a> Decoder<'a> {
         object
     }
 
-    fn field(&mut self, entry: &Entry, field: &'static Field, object: &mut Object) {
+    fn field(&mut self, entry: &Entry<'_>, field: &'static Field, object: &mut Object) {
         object.given.push((field.name, entry.key_at));
         let misplaced = match field.need {
             Need::InFleet => self.context == Context::Playbook,
@@ -238,13 +244,13 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn unknown_key<'b>(&mut self, entry: &Entry, known: impl IntoIterator<Item = &'b str>) {
+    fn unknown_key<'b>(&mut self, entry: &Entry<'_>, known: impl IntoIterator<Item = &'b str>) {
         let finding =
             Finding::new(code::UNKNOWN_KEY, entry.key_at, format!("unknown key {}", quoted(&entry.key)));
         self.report(finding.did_you_mean(&entry.key, known));
     }
 
-    fn variant(&mut self, entries: &[Entry], fields: &'static [Field], at: Place, cut: bool) -> Object {
+    fn variant(&mut self, entries: &[Entry<'_>], fields: &'static [Field], at: Place, cut: bool) -> Object {
         let object = self.object(entries, fields, at, cut);
         let names: Vec<_> = fields.iter().map(|field| field.name).collect();
         self.exactly_one(&object, &names, cut);
@@ -265,7 +271,7 @@ impl<'a> Decoder<'a> {
         self.report(Finding::new(code::EXCLUSIVE, at, message));
     }
 
-    fn secret(&mut self, entries: &[Entry], at: Place, cut: bool) -> Option<Value> {
+    fn secret(&mut self, entries: &[Entry<'_>], at: Place, cut: bool) -> Option<Value> {
         static FIELDS: [Field; 1] =
             [Field::required("secret", Type::Name, "the name of a file in the folder of secrets")];
         // A variable would be a secret that nobody reads.

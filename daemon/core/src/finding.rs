@@ -8,6 +8,7 @@ use crate::date::Date;
 use crate::source::{Lines, MAX_BYTES, Place, SourceFile};
 use code::{Code, Severity};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// At most this many findings are shown; the rest are counted.
 pub const MAX_SHOWN: usize = 500;
@@ -208,11 +209,12 @@ impl Findings {
             self.dropped += self.list.len() - MAX_SHOWN;
             self.list.truncate(MAX_SHOWN);
         }
-        let lines: Vec<_> = files.iter().map(|file| Lines::of(&file.text)).collect();
+        let mut lines: BTreeMap<u32, Lines<'_>> = BTreeMap::new();
         for finding in self.list.iter_mut().chain(self.waived.iter_mut().map(|waived| &mut waived.finding)) {
             if let Some(at) = finding.at
-                && let Some(lines) = lines.get(at.file as usize)
+                && let Some(file) = files.get(at.file as usize)
             {
+                let lines = lines.entry(at.file).or_insert_with(|| Lines::of(&file.text));
                 (finding.line, finding.column) = lines.position(at.start as usize);
             }
         }

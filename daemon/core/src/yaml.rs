@@ -8,6 +8,7 @@
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::source::{MAX_BYTES, Place, SourceFile};
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, options};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// Deeper nesting is refused.
@@ -15,33 +16,33 @@ pub const MAX_DEPTH: usize = 32;
 /// More values than this in one file are refused.
 pub const MAX_NODES: usize = 400_000;
 
-/// A value and where it stands.
+/// A value and where it stands, borrowed from the text of its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct Node<'a> {
     /// Where.
     pub at: Place,
     /// What.
-    pub kind: Kind,
+    pub kind: Kind<'a>,
 }
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Kind<'a> {
     /// Text; `plain` when written without quotes.
     Scalar {
         /// After escapes.
-        text: String,
+        text: Cow<'a, str>,
         /// Without quotes: only then can it be a number or a truth value.
         plain: bool,
     },
     /// Nothing, `~` or `null`.
     Empty,
     /// A list.
-    List(Vec<Node>),
+    List(Vec<Node<'a>>),
     /// A map in the order of the file, its keys distinct.
     Map {
         /// Keys and values.
-        entries: Vec<Entry>,
+        entries: Vec<Entry<'a>>,
         /// Cut off by a syntax error: keys may be missing.
         cut: bool,
     },
@@ -51,53 +52,53 @@ pub enum Kind {
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct Entry<'a> {
     /// The key.
-    pub key: String,
+    pub key: Cow<'a, str>,
     /// Where the key stands.
     pub key_at: Place,
     /// The value.
-    pub value: Node,
+    pub value: Node<'a>,
 }
 
 /// What was read of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tree {
+pub struct Tree<'a> {
     /// The document, if there is anything.
-    pub root: Option<Node>,
+    pub root: Option<Node<'a>>,
     /// Whether part of the file could not be read.
     pub cut: bool,
 }
 
 /// A collection that is still open.
-struct Open {
+struct Open<'a> {
     at: Place,
-    body: Body,
+    body: Body<'a>,
 }
 
-enum Body {
-    List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<Key> },
+enum Body<'a> {
+    List(Vec<Node<'a>>),
+    Map { entries: Vec<Entry<'a>>, key: Option<Key<'a>> },
 }
 
 /// A key that waits for its value; without text when it cannot be used.
-struct Key {
-    text: Option<String>,
+struct Key<'a> {
+    text: Option<Cow<'a, str>>,
     at: Place,
 }
 
-struct Builder<'a> {
+struct Builder<'a, 'f> {
     file: u32,
     limit: u32,
-    findings: &'a mut Findings,
-    stack: Vec<Open>,
-    root: Option<Node>,
+    findings: &'f mut Findings,
+    stack: Vec<Open<'a>>,
+    root: Option<Node<'a>>,
     nodes: usize,
     documents: usize,
 }
 
 /// Reads a file; what is wrong with it goes to `findings`. Never panics, on any text.
-pub fn parse(index: usize, file: &SourceFile, findings: &mut Findings) -> Tree {
+pub fn parse<'a>(index: usize, file: &'a SourceFile, findings: &mut Findings) -> Tree<'a> {
     if file.text.len() > MAX_BYTES {
         findings.push(Finding::too_large(&file.name, file.text.len()));
         return Tree { root: None, cut: true };
@@ -137,7 +138,7 @@ pub fn parse(index: usize, file: &SourceFile, findings: &mut Findings) -> Tree {
     Tree { root: builder.root, cut }
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a, '_> {
     fn place(&self, span: &Span) -> Place {
         let range = span.byte_range().unwrap_or_default();
         let clamp = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX).min(self.limit);
@@ -162,7 +163,7 @@ impl Builder<'_> {
     }
 
     /// Takes one event; `Err` when nothing after it can be read.
-    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), ()> {
+    fn event(&mut self, event: Event<'a>, span: &Span) -> Result<(), ()> {
         let at = self.place(span);
         if self.documents > 1 {
             return Ok(());
@@ -190,7 +191,7 @@ impl Builder<'_> {
                 let plain = style == ScalarStyle::Plain;
                 let kind = match &*text {
                     "" | "~" | "null" if plain => Kind::Empty,
-                    _ => Kind::Scalar { text: text.into_owned(), plain },
+                    _ => Kind::Scalar { text, plain },
                 };
                 self.add(Node { at, kind });
             }
@@ -214,7 +215,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn open(&mut self, at: Place, body: Body) -> Result<(), ()> {
+    fn open(&mut self, at: Place, body: Body<'a>) -> Result<(), ()> {
         if self.stack.len() >= MAX_DEPTH {
             self.report(code::TOO_LARGE, at, format!("nested deeper than {MAX_DEPTH}"));
             return Err(());
@@ -224,7 +225,7 @@ impl Builder<'_> {
     }
 
     /// Puts a finished node where it belongs.
-    fn add(&mut self, node: Node) {
+    fn add(&mut self, node: Node<'a>) {
         let Some(open) = self.stack.last_mut() else {
             self.root.get_or_insert(node);
             return;
@@ -275,7 +276,7 @@ impl Builder<'_> {
 
     /// A collection as a node. A flow collection ends at its bracket; a block collection is
     /// closed by whatever comes next, so it ends with its last child.
-    fn close(&mut self, open: Open, end: Option<Place>) -> Node {
+    fn close(&mut self, open: Open<'a>, end: Option<Place>) -> Node<'a> {
         let mut at = open.at;
         let (kind, last) = match open.body {
             Body::List(items) => {
@@ -294,8 +295,8 @@ impl Builder<'_> {
     }
 
     /// Reports a key that stands there twice; the first one counts.
-    fn distinct(&mut self, entries: &mut Vec<Entry>) {
-        let mut keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    fn distinct(&mut self, entries: &mut Vec<Entry<'a>>) {
+        let mut keys: Vec<&str> = entries.iter().map(|entry| &*entry.key).collect();
         keys.sort_unstable();
         if keys.windows(2).all(|pair| pair[0] != pair[1]) {
             return;

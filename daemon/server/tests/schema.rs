@@ -59,22 +59,22 @@ impl Editor {
 }
 
 /// What an editor makes of YAML: plain words are numbers and truth values where they look so.
-fn as_json(node: &Node) -> Value {
+fn as_json(node: &Node<'_>) -> Value {
     match &node.kind {
         Kind::Empty | Kind::Bad => Value::Null,
         Kind::List(items) => items.iter().map(as_json).collect(),
         Kind::Map { entries, .. } => {
-            entries.iter().map(|entry| (entry.key.clone(), as_json(&entry.value))).collect()
+            entries.iter().map(|entry| (entry.key.to_string(), as_json(&entry.value))).collect()
         }
-        Kind::Scalar { text, plain: false } => text.as_str().into(),
-        Kind::Scalar { text, .. } => match text.as_str() {
+        Kind::Scalar { text, plain: false } => (&**text).into(),
+        Kind::Scalar { text, .. } => match &**text {
             "true" | "True" | "TRUE" => true.into(),
             "false" | "False" | "FALSE" => false.into(),
             _ => text
                 .parse::<i64>()
                 .map(Value::from)
                 .or_else(|_| text.parse::<f64>().map(Value::from))
-                .unwrap_or_else(|_| text.as_str().into()),
+                .unwrap_or_else(|_| (&**text).into()),
         },
     }
 }
@@ -202,7 +202,7 @@ fn the_schema_refuses_nothing_that_the_parser_takes() {
     assert!(judged > 500, "{judged} were judged");
 }
 
-fn scalars(node: &Node, places: &mut Vec<(usize, usize)>) {
+fn scalars(node: &Node<'_>, places: &mut Vec<(usize, usize)>) {
     match &node.kind {
         Kind::Scalar { .. } => places.push((node.at.start as usize, node.at.end as usize)),
         Kind::List(items) => items.iter().for_each(|item| scalars(item, places)),

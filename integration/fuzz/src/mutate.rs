@@ -7,7 +7,6 @@ use standfast_core::schema::calls::{ACTIONS, CONDITIONS};
 use standfast_core::schema::fleet::FLEET;
 use standfast_core::schema::playbook::{ENVELOPE, PLAYBOOK};
 use standfast_core::schema::{Field, Type};
-use standfast_core::source::SourceFile;
 use standfast_core::yaml::{self, Kind, Node};
 
 use crate::dice::Dice;
@@ -240,7 +239,7 @@ fn parts(input: &[u8]) -> Vec<Part> {
         // Where its text stands in the input: files come in their order.
         let Some(at) = text[offset..].find(&file.text).map(|found| offset + found) else { continue };
         offset = at + file.text.len();
-        let tree = yaml::parse(0, &SourceFile::new("", file.text), &mut Findings::default());
+        let tree = yaml::parse(0, &file, &mut Findings::default());
         if let Some(root) = tree.root {
             walk(&root, at, &mut parts);
         }
@@ -249,7 +248,7 @@ fn parts(input: &[u8]) -> Vec<Part> {
     parts
 }
 
-fn walk(node: &Node, offset: usize, parts: &mut Vec<Part>) {
+fn walk(node: &Node<'_>, offset: usize, parts: &mut Vec<Part>) {
     let part = |start: u32, end: u32, kind| Part {
         start: offset + start as usize,
         end: offset + end as usize,

@@ -10,14 +10,14 @@ impl Decoder<'_> {
     /// A map with exactly one dotted key of this kind, and these keys beside it.
     pub(super) fn call(
         &mut self,
-        entries: &[Entry],
+        entries: &[Entry<'_>],
         kind: CallKind,
         fields: &'static [Field],
         at: Place,
         cut: bool,
     ) -> Object {
-        let is_dotted = |entry: &&Entry| entry.key.contains('.');
-        let dotted: Vec<&Entry> = entries.iter().filter(is_dotted).collect();
+        let is_dotted = |entry: &&Entry<'_>| entry.key.contains('.');
+        let dotted: Vec<&Entry<'_>> = entries.iter().filter(is_dotted).collect();
         let mut object = Object::with_room(at, entries.len(), fields);
         for entry in entries.iter().filter(|entry| !is_dotted(entry)) {
             match fields.iter().find(|field| field.name == entry.key) {
@@ -59,7 +59,7 @@ impl Decoder<'_> {
         object
     }
 
-    fn one_call(&mut self, entry: &Entry, kind: CallKind) -> Option<Call> {
+    fn one_call(&mut self, entry: &Entry<'_>, kind: CallKind) -> Option<Call> {
         let Some(spec) = calls::table(kind).iter().find(|spec| spec.name == entry.key) else {
             self.unknown_call(entry, kind);
             return None;
@@ -70,7 +70,7 @@ impl Decoder<'_> {
         call
     }
 
-    fn arguments(&mut self, entry: &Entry, spec: &'static Spec) -> Option<Call> {
+    fn arguments(&mut self, entry: &Entry<'_>, spec: &'static Spec) -> Option<Call> {
         let Kind::Map { entries, cut } = &entry.value.kind else {
             return self.wrong_type(&entry.value, &Type::Object(spec.fields));
         };
@@ -93,7 +93,7 @@ impl Decoder<'_> {
         Some(Call { spec, key_at: entry.key_at, args: Box::new(args) })
     }
 
-    fn unknown_call(&mut self, entry: &Entry, kind: CallKind) {
+    fn unknown_call(&mut self, entry: &Entry<'_>, kind: CallKind) {
         let (noun, other) = match kind {
             CallKind::Action => ("action", CallKind::Condition),
             CallKind::Condition => ("condition", CallKind::Action),

@@ -2,7 +2,7 @@
 
 use crate::bundle::{Document, Documents};
 use crate::decode::{Reference, Target};
-use crate::finding::code;
+use crate::finding::code::{self, Code};
 use crate::finding::{Finding, Findings, quoted};
 use crate::fleet::Fleet;
 use crate::playbook::Playbook;
@@ -33,38 +33,30 @@ pub(super) fn lint(
             if fleet.broken.contains(name) {
                 continue;
             }
-            let (code, what, known): (_, _, Names<'_>) = match reference.target {
-                Target::Site => (code::UNKNOWN_SITE, "site", (&fleet.sites).into()),
-                Target::Service => (code::UNKNOWN_SERVICE, "service", (&fleet.services).into()),
-                Target::Role => (code::UNKNOWN_ROLE, "role", (&fleet.roles).into()),
-                Target::Playbook => (code::UNKNOWN_PLAYBOOK, "playbook", playbooks.into()),
-                Target::Input => (code::UNKNOWN_INPUT, "input", (&inputs).into()),
-                Target::Resource(kind) => {
-                    findings.extend(resource(fleet, reference, kind));
-                    continue;
-                }
-            };
-            if !(known.has)(name) {
-                let message = format!("there is no {what} {}", quoted(name));
-                findings.push(Finding::new(code, reference.at, message).did_you_mean(name, (known.all)()));
-            }
+            findings.extend(match reference.target {
+                Target::Site => missing(&fleet.sites, reference, code::UNKNOWN_SITE, "site"),
+                Target::Service => missing(&fleet.services, reference, code::UNKNOWN_SERVICE, "service"),
+                Target::Role => missing(&fleet.roles, reference, code::UNKNOWN_ROLE, "role"),
+                Target::Playbook => missing(playbooks, reference, code::UNKNOWN_PLAYBOOK, "playbook"),
+                Target::Input => missing(&inputs, reference, code::UNKNOWN_INPUT, "input"),
+                Target::Resource(kind) => resource(fleet, reference, kind),
+            });
         }
     }
 }
 
-/// The names of one kind, to look up and to list.
-struct Names<'a> {
-    has: Box<dyn Fn(&str) -> bool + 'a>,
-    all: Box<dyn Fn() -> Vec<&'a str> + 'a>,
-}
-
-impl<'a, K: Ord + Borrow<str>, V> From<&'a BTreeMap<K, V>> for Names<'a> {
-    fn from(map: &'a BTreeMap<K, V>) -> Self {
-        Self {
-            has: Box::new(|name| map.contains_key(name)),
-            all: Box::new(|| map.keys().map(Borrow::borrow).collect()),
-        }
+fn missing<K: Ord + Borrow<str>, V>(
+    known: &BTreeMap<K, V>,
+    reference: &Reference,
+    code: Code,
+    what: &str,
+) -> Option<Finding> {
+    let name = reference.name.as_str();
+    if known.contains_key(name) {
+        return None;
     }
+    let message = format!("there is no {what} {}", quoted(name));
+    Some(Finding::new(code, reference.at, message).did_you_mean(name, known.keys().map(Borrow::borrow)))
 }
 
 fn resource(fleet: &Fleet, reference: &Reference, kind: ResourceKind) -> Option<Finding> {
