@@ -218,7 +218,7 @@ impl Fleet {
             roles: self.roles.clone(),
             probes: self.probes().into_iter().map(|(site, checks)| (site, numbered(checks))).collect(),
             services,
-            sentries: sentry::by_site(&self.sentries),
+            sentries: sentry::by_site(&self.sentries, self.timing.isolate),
             power_off: self.power_off.keys().cloned().collect(),
         }
     }

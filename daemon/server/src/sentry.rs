@@ -59,7 +59,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> io::Result<()> {
     let told = watch::Sender::new(Told { state: sentry.state(), failed: None });
     let every = asks_every(&config.timing);
     for (address, channel) in config.members {
-        let (name, steps) = (config.name.clone(), config.plan.steps());
+        let (name, steps) = (config.name.clone(), config.plan.steps(config.timing.isolate));
         let asking = Asking { name, steps: steps.to_string(), address, channel, every };
         tokio::spawn(stop.clone().run_until_cancelled_owned(asking.run(told.subscribe(), answers.clone())));
     }

@@ -53,14 +53,15 @@ impl Sentry {
         self.on_isolation.iter().map(|step| step.timeout.0).sum::<std::time::Duration>().into()
     }
 
-    /// Names its steps: two sentries of the same digest do the same.
-    pub fn steps(&self) -> Digest {
+    /// Names its steps and when it begins with them: two sentries of the same digest do the same.
+    pub fn steps(&self, isolate: Span) -> Digest {
         let words = |steps: &[LocalStep]| {
             let line = |step: &LocalStep| format!("{:?} {}", step.run, step.timeout.as_ms());
             steps.iter().map(line).collect::<Vec<_>>().join("\n")
         };
         let (out, back) = (words(&self.on_isolation), words(&self.on_rejoin));
-        Digest::of([out.as_bytes(), back.as_bytes()])
+        let isolate = isolate.as_ms().to_be_bytes();
+        Digest::of([out.as_bytes(), back.as_bytes(), &isolate])
     }
 }
 
@@ -75,12 +76,35 @@ impl LocalStep {
 /// What those who decide must know of them.
 pub(super) fn by_site(
     sentries: &BTreeMap<SentryId, Sentry>,
+    isolate: Span,
 ) -> BTreeMap<SiteId, BTreeMap<SentryId, Guarding>> {
     let mut sites: BTreeMap<SiteId, BTreeMap<SentryId, Guarding>> = BTreeMap::new();
     for (name, sentry) in sentries {
         let services = sentry.guards.iter().map(|service| service.value.clone()).collect();
-        let guarding = Guarding { steps: sentry.steps(), services };
+        let guarding = Guarding { steps: sentry.steps(isolate), services };
         sites.entry(sentry.site.value.clone()).or_default().insert(name.clone(), guarding);
     }
     sites
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Situation: the fleet's windows grow shorter, and the host still has the file of before. Danger:
+    /// its sentry begins later than the end of the lease proves.
+    #[test]
+    fn a_sentry_that_begins_at_another_time_is_another_one() {
+        let at = Place { file: 0, start: 0, end: 0 };
+        let step = LocalStep { run: vec!["stop".into()], timeout: Span::secs(1) };
+        let sentry = Sentry {
+            at,
+            site: Spanned::new("a".into(), at),
+            guards: Vec::new(),
+            on_isolation: vec![step],
+            on_rejoin: Vec::new(),
+        };
+        assert_eq!(sentry.steps(Span::secs(9)), sentry.clone().steps(Span::secs(9)));
+        assert_ne!(sentry.steps(Span::secs(9)), sentry.steps(Span::ms(2_500)));
+    }
 }

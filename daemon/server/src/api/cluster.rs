@@ -15,7 +15,7 @@ use crate::store::{Compare, Health, Op, Range, Txn, WatchEvent};
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Ask;
 use standfast_core::ids::MemberId;
-use standfast_core::rules::{Automation, Rules};
+use standfast_core::rules::Rules;
 use standfast_core::time::Span;
 use standfast_core::vote::ineligible;
 use standfast_proto::v1::cluster_server::Cluster;
@@ -168,9 +168,8 @@ impl Api {
 /// What keeps the cluster from acting by itself, or what is special about how it does.
 fn automation_note(bundle: &Bundle) -> String {
     let fleet = &bundle.fleet;
-    let acts = fleet.automation.value == Automation::Act;
     let notes = [
-        (acts && !fleet.lab, "not in this version: only a fleet marked `lab: true` acts by itself"),
+        (fleet.lab, "laboratory: acts without anything that stops a site which is cut off"),
         (fleet.single_observer, "single observer: the view of one member decides"),
         (fleet.sites.len() < 3, "fewer than three sites: no majority can find one lost"),
         (
