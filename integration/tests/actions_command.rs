@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use standfast::action::{act, inspect};
+use standfast::action::{Context, act, inspect};
 use standfast_core::action::Inspection::{Conflict, Needed, Unknown};
 use standfast_core::action::{Action, FailureKind, FenceProof, Value};
+use standfast_core::plan::Mode;
 use standfast_integration::given::{Given, fails, finds};
 use standfast_integration::parts::poll;
 
@@ -128,15 +129,19 @@ async fn a_fence_is_proven_by_the_first_proof_that_is_seen() -> Outcome {
     let lease = FenceProof::SiteLeaseExpired;
     let action = fence(vec![lease.clone(), power_off("exit 1"), word(), power_off("echo all off")]);
     let found = inspect(&action, &given.context(ENOUGH)).await;
-    finds(found, Needed, &["would run sh -c exit 1", "does not exist in this version", "incident-commander"]);
+    finds(found, Needed, &["would run sh -c exit 1", "proven once the site is lost", "incident-commander"]);
     for _twice in 0..2 {
         let seen = act(&action, &given.context(ENOUGH)).await.map_err(|failure| failure.message)?;
         assert!(seen.contains("exits 0") && seen.contains("all off"), "{seen}");
     }
     let nowhere = FenceProof::PowerOff { command: vec!["no-such-program".into(), "off".into()] };
-    let hopeless = fence(vec![lease.clone(), nowhere]);
-    let found = inspect(&hopeless, &given.context(ENOUGH)).await;
-    finds(found, Conflict, &["no such program", "does not exist in this version"]);
+    finds(inspect(&fence(vec![nowhere]), &given.context(ENOUGH)).await, Conflict, &["no such program"]);
+    let leased = fence(vec![lease.clone()]);
+    let found = inspect(&leased, &given.context(ENOUGH)).await;
+    finds(found, Needed, &["proven once the site is lost"]);
+    let drill = Context { mode: Mode::Drill, ..given.context(ENOUGH) };
+    finds(inspect(&leased, &drill).await, Conflict, &["left on purpose keeps its lease"]);
+    fails(act(&leased, &given.context(ENOUGH)).await, FailureKind::Failed, &["proven once the site is lost"]);
     finds(inspect(&fence(vec![word()]), &given.context(ENOUGH)).await, Needed, &["incident-commander"]);
 
     let nothing = fence(vec![lease, power_off("exit 1"), word()]);

@@ -7,6 +7,7 @@ use super::command::Run;
 use super::{Context, Driver};
 use crate::client::postgres::name;
 use crate::condition::postgres::status;
+use crate::site_lease::fence::Fences;
 use async_trait::async_trait;
 use standfast_core::action::{Failure, FailureKind, FenceProof, Inspection};
 use standfast_core::check::Database;
@@ -49,7 +50,10 @@ impl Driver for Prove<'_> {
                 }
                 FenceProof::OperatorWord { .. } => possible = true,
                 FenceProof::WritesRefused { databases, .. } => possible |= !databases.is_empty(),
-                FenceProof::SiteLeaseExpired => possible |= cx.fences.is_some(),
+                FenceProof::SiteLeaseExpired => {
+                    let refused = |fences: &Fences| matches!(fences.seen(self.site), Some(Err(_)));
+                    possible |= cx.mode == Mode::Emergency && !cx.fences.as_ref().is_some_and(refused);
+                }
             }
         }
         let text = format!("{} is not proven fenced: {}", self.site, not.join("; "));
