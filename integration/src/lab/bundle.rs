@@ -72,6 +72,10 @@ impl Bundle {
         for (old, new) in [("10.1.0.5:9999", a.runtime), ("10.2.0.5:9999", b.runtime)] {
             fleet.replace(&format!("tcp://{old}"), &format!("tcp://{new}"))?;
         }
+        // What stands on loopback stands nowhere; in a network of its own every site has an address.
+        for (_, number) in SITES.into_iter().filter(|_| !dns.ip().is_loopback()) {
+            fleet.replace(&format!("10.{number}.0.0/16"), &format!("{}/24", ip(number, 0)))?;
+        }
         fleet.replace("10.3.0.53:53", &dns.to_string())?;
         fleet.replace(
             "values: {a: 10.1.0.5, b: 10.2.0.5}",
@@ -97,10 +101,6 @@ impl Bundle {
             step(go_on)?
         );
         edit(&mut self.fleet, "lab: true\n", "")?;
-        // Outside of a laboratory it counts what stands where.
-        for (_, number) in SITES {
-            edit(&mut self.fleet, &format!("10.{number}.0.0/16"), &format!("{}/24", ip(number, 0)))?;
-        }
         let mut fleet = Text(std::mem::take(&mut self.fleet));
         let edited = fleet.replace_block("fence:", &sentry);
         self.fleet = fleet.0;

@@ -23,7 +23,7 @@ async fn without_a_proven_fence_nobody_is_promoted() -> Outcome {
     let setup = Setup::new(Kind::Etcd).led_from("w").edited(|bundle| {
         bundle.edit_playbook(
             "any_of: [site_lease_expired, power_off, writes_refused]",
-            "any_of: [writes_refused]",
+            "any_of: [site_lease_expired, writes_refused]",
         )
     });
     let mut lab = Lab::start(setup).await?;
