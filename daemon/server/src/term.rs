@@ -21,11 +21,9 @@ use standfast_core::controller::{
     Ask, Controller, Effect, Freeze, Input as Ctl, Judgement, Refused, Subject,
 };
 use standfast_core::engine::{self, Refusal};
-use standfast_core::guard::Says;
 use standfast_core::ids::{Epoch, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::Lease;
-use standfast_core::run::State;
 use standfast_core::site_lease::Expiry;
 use standfast_core::time::Mono;
 use standfast_core::verdict::Snapshot;
@@ -42,6 +40,7 @@ mod housekeeping;
 mod load;
 mod readiness;
 pub mod retention;
+mod show;
 mod write;
 
 use retention::Retention;
@@ -323,36 +322,6 @@ impl Run {
         if judges {
             self.show();
         }
-    }
-
-    /// Hands the judgement to the next beat and to the metrics.
-    fn show(&self) {
-        self.expiries.send_if_modified(|known| {
-            let changed = known != self.controller.expiries();
-            known.clone_from(self.controller.expiries());
-            changed
-        });
-        let judgement = self.controller.judgement();
-        for judged in &judgement.sites {
-            let (metrics, site) = (&self.deps.metrics, judged.finding.site.as_str());
-            metrics.set_verdict(site, &judged.finding.verdict.to_string().to_lowercase());
-            for vote in &judged.finding.votes {
-                metrics.set_vote(site, vote.voter.as_str(), &vote.vote.to_string().to_lowercase());
-            }
-            if !judged.rulings.is_empty() {
-                let refusing = judged.rulings.iter().filter(|ruling| ruling.says == Says::Refuses);
-                let ids: Vec<String> = refusing.map(|ruling| ruling.guard.id()).collect();
-                metrics.set_would_act(site, ids.iter().map(String::as_str));
-            }
-        }
-        self.deps.metrics.set_ready(&self.controller.ready(clock::now()));
-        let running = self.controller.runs().next().is_some();
-        self.running.send_if_modified(|known| std::mem::replace(known, running) != running);
-        for state in [State::Proposed, State::Running, State::Paused, State::Blocked] {
-            let count = self.controller.runs().filter(|run| run.state() == state).count();
-            self.deps.metrics.set_runs(&state.to_string().to_lowercase(), count as u64);
-        }
-        self.deps.judged.send_replace(judgement.clone());
     }
 
     /// Runs `work` beside the loop and reports what it comes to; the term is not drained before.
