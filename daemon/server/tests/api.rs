@@ -25,6 +25,7 @@ mod api {
     mod names;
     mod readiness;
     mod refused;
+    mod rejoin;
     mod reports;
     mod runs;
     mod seen;
