@@ -18,6 +18,8 @@ pub mod human;
 pub mod lint;
 pub mod member;
 pub mod output;
+#[cfg(test)]
+mod paper;
 pub mod plan;
 pub mod readiness;
 pub mod run;

@@ -21,15 +21,18 @@ fn bundle(change: impl Fn(&str) -> String) -> Arc<Bundle> {
     Arc::new(bundle.unwrap_or_else(|| panic!("{}", findings.to_text(&files, false))))
 }
 
-fn case(change: impl Fn(&str) -> String, options: Options) -> Case {
-    let request = Request {
+fn emergency() -> Request {
+    Request {
         playbook: "shop".into(),
         from: "a".into(),
         to: "b".into(),
         mode: Mode::Emergency,
         inputs: BTreeMap::new(),
-    };
-    Case::new(bundle(change), &request, options).unwrap_or_else(|findings| panic!("{findings:?}"))
+    }
+}
+
+fn case(change: impl Fn(&str) -> String, options: Options) -> Case {
+    Case::new(bundle(change), &emergency(), options).unwrap_or_else(|findings| panic!("{findings:?}"))
 }
 
 fn shop(options: Options) -> Case {

@@ -175,34 +175,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::Stream;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
-    /// What was written.
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn output(format: Format) -> (Output, Paper) {
-        let paper = Paper::default();
-        let output =
-            Output { out: Stream::plain(paper.clone()), err: Stream::plain(std::io::sink()), format };
-        (output, paper)
-    }
-
-    fn text(paper: &Paper) -> String {
-        String::from_utf8(paper.0.lock().unwrap().clone()).unwrap()
-    }
+    use crate::cli::paper::Paper;
 
     /// A copy of the example, with `change` made to its playbook.
     fn example(change: impl Fn(&str) -> Vec<u8>) -> tempfile::TempDir {
@@ -215,9 +188,10 @@ mod tests {
     }
 
     fn run(folder: &Path, format: Format) -> (Result<Exit, Failure>, String) {
-        let (mut output, paper) = output(format);
+        let paper = Paper::default();
+        let mut output = paper.output(format);
         let exit = lint(&LintArgs { paths: vec![folder.to_owned()], itself: false }, &mut output);
-        (exit, text(&paper))
+        (exit, paper.text())
     }
 
     #[test]
@@ -237,9 +211,10 @@ mod tests {
     fn the_self_proof_gives_its_reasons() {
         let folder = example(|text| text.as_bytes().to_vec());
         let proof = |format| {
-            let (mut output, paper) = output(format);
+            let paper = Paper::default();
+            let mut output = paper.output(format);
             let exit = lint(&LintArgs { paths: vec![folder.path().to_owned()], itself: true }, &mut output);
-            (exit, text(&paper))
+            (exit, paper.text())
         };
         let (exit, shown) = proof(Format::Table);
         assert_eq!(exit, Ok(Exit::Found), "what nobody says is not proven");
@@ -302,12 +277,13 @@ mod tests {
 
     #[test]
     fn findings_are_explained() {
-        let (mut output, paper) = output(Format::Table);
+        let paper = Paper::default();
+        let mut output = paper.output(Format::Table);
         explain(&ExplainArgs { id: Some("sf032".into()) }, &mut output).unwrap();
-        assert!(text(&paper).starts_with("SF032 (error, safety): a promotion without a fence before it"));
+        assert!(paper.text().starts_with("SF032 (error, safety): a promotion without a fence before it"));
         explain(&ExplainArgs { id: None }, &mut output).unwrap();
         assert!(
-            text(&paper).contains("SF050  error    structure      the request does not fit the playbook")
+            paper.text().contains("SF050  error    structure      the request does not fit the playbook")
         );
         let failure = explain(&ExplainArgs { id: Some("SF999".into()) }, &mut output).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);

@@ -227,25 +227,10 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::output::{Format, Stream};
+    use crate::cli::output::Format;
+    use crate::cli::paper::Paper;
     use clap::Parser;
-    use std::io::Write;
     use std::path::Path;
-    use std::sync::{Arc, Mutex};
-
-    /// What was written.
-    #[derive(Clone, Default)]
-    struct Paper(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Paper {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[derive(Parser)]
     struct Line {
@@ -263,11 +248,9 @@ mod tests {
         let args =
             Line::try_parse_from(words.split_whitespace()).unwrap_or_else(|error| panic!("{error}")).args;
         let paper = Paper::default();
-        let out = Stream::plain(paper.clone());
-        let mut output = Output { out, err: Stream::plain(paper.clone()), format };
+        let mut output = Output { err: paper.stream(), ..paper.output(format) };
         let exit = run(args, &mut output);
-        let text = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
-        (exit, text)
+        (exit, paper.text())
     }
 
     const SHOP: &str = "shop --from a --mode emergency";

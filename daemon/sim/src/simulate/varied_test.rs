@@ -1,13 +1,13 @@
 //! Plans of all kinds, in rough weather: whatever the policies, needs and attempts are, no
 //! invariant is broken.
 
-use super::{attended, bundle, rough};
+use super::{attended, bundle, emergency, rough};
 use crate::dice::Dice;
 use crate::simulate::{Case, Finish, Loss, Options, created};
-use standfast_core::plan::{Mode, OnFailure, Plan, Request, Step, Unreachable};
+use standfast_core::plan::{OnFailure, Plan, Step, Unreachable};
 use standfast_core::run::Run;
 use standfast_core::time::Span;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// More of everything that a playbook may hold, after the promotion.
@@ -47,14 +47,7 @@ fn varied(seed: u64, options: Options) -> Case {
         true => text.to_owned(),
         false => format!("{}{MORE}", text.trim_end()),
     };
-    let request = Request {
-        playbook: "shop".into(),
-        from: "a".into(),
-        to: "b".into(),
-        mode: Mode::Emergency,
-        inputs: BTreeMap::new(),
-    };
-    let mut case = Case::new(bundle(with_more), &request, options).unwrap();
+    let mut case = Case::new(bundle(with_more), &emergency(), options).unwrap();
     let mut plan = Plan::clone(&case.plan);
     let mut dice = Dice::new(seed).fork_named("plan");
     for (place, step) in plan.steps.iter_mut().enumerate() {
