@@ -64,6 +64,13 @@ impl Context {
         let message = "this member may not act any longer".to_owned();
         Err(Failure { kind: FailureKind::Failed, message })
     }
+
+    /// Why a target that was last changed under epoch `held` is not ours to change; none if it is,
+    /// or if this is a dry run, which changes nothing and has no epoch.
+    fn fenced_by(&self, held: u64) -> Option<String> {
+        let own = self.attempt.epoch.0;
+        (own > 0 && held > own).then(|| crate::client::fenced(held, own))
+    }
 }
 
 /// One action, bound, against its target system. Called through [`inspect`] and [`act`], which

@@ -73,6 +73,14 @@ fn elapsed(began: Instant, deadline: Instant) -> Span {
     Span::ms(u64::try_from(passed.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
 }
 
+/// Why a target refuses a leader: a later one was there.
+pub(crate) fn fenced(held: u64, own: u64) -> String {
+    format!(
+        "fenced by epoch {held}: a later leader than this one of epoch {own} was here (if the store was made \
+         anew or restored, raise its epoch above {held})"
+    )
+}
+
 /// One short line of what a target said: people read it, and it is journaled.
 pub(crate) fn clip(text: &str) -> String {
     const LONGEST: usize = 200;

@@ -1,4 +1,5 @@
-//! `dns.set`: replace a record set by a signed update.
+//! `dns.set`: replace a record set by a signed update, which the server itself refuses to a leader
+//! that is not the latest any more.
 
 use super::{Context, Driver, failure, uninspected, unread};
 use crate::client::Error;
@@ -27,6 +28,14 @@ impl Driver for Set<'_> {
             (Ok(found), Ok(wanted)) => (found, wanted),
             (Err(error), _) | (_, Err(error)) => return uninspected(error),
         };
+        match self.held(cx).await {
+            Ok(held) => {
+                if let Some(why) = held.and_then(|held| cx.fenced_by(held)) {
+                    return Inspection::Conflict(format!("{}, {why}", self.seen(&found)));
+                }
+            }
+            Err(error) => return uninspected(error),
+        }
         if found == wanted {
             return Inspection::Satisfied(self.seen(&found));
         }
@@ -40,7 +49,9 @@ impl Driver for Set<'_> {
         let wanted = self.wanted().map_err(failure)?;
         let key = self.signing_key(cx).map_err(failure)?;
         let before = self.ask(cx).await.map_err(unread)?;
-        if before == wanted {
+        let epoch = cx.attempt.epoch.0;
+        // What is right already may have been written by an earlier leader, who must not come back.
+        if before == wanted && self.held(cx).await.map_err(unread)? == Some(epoch) {
             return Ok(self.seen(&before));
         }
         let set = RecordSet {
@@ -50,7 +61,8 @@ impl Driver for Set<'_> {
             ttl_s: self.ttl_s(),
             values: self.values,
         };
-        dns::replace(self.server, &set, &key, cx.env.source, cx.deadline).await.map_err(failure)?;
+        cx.may_act()?;
+        dns::replace(self.server, &set, epoch, &key, cx.env.source, cx.deadline).await.map_err(failure)?;
         let after = self.ask(cx).await.map_err(failure)?;
         if after != wanted {
             // A server may take an update and leave out what contradicts the zone, such as an
@@ -65,6 +77,10 @@ impl Driver for Set<'_> {
 impl Set<'_> {
     async fn ask(&self, cx: &Context) -> Result<Records, Error> {
         dns::query(self.server, self.name, self.record_type, cx.env.source, cx.deadline).await
+    }
+
+    async fn held(&self, cx: &Context) -> Result<Option<u64>, Error> {
+        dns::held(self.server, self.name, cx.env.source, cx.deadline).await
     }
 
     fn wanted(&self) -> Result<Records, Error> {

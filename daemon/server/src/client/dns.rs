@@ -3,8 +3,10 @@
 //! TCP for questions too: a lost datagram is not evidence, a server that takes updates speaks
 //! TCP anyway, and there is one way to read an answer.
 
+mod epoch;
 mod privilege;
 
+pub use epoch::{companion, held};
 pub use privilege::{Privilege, may_update};
 
 use super::{Error, answered, stream};
@@ -22,6 +24,8 @@ use tokio::time::Instant;
 
 /// Seconds by which our clock and the name server's may differ.
 const FUDGE_S: u16 = 300;
+/// Writers of one epoch that meet at one name: steps side by side.
+const TRIES: usize = 8;
 
 /// What a server holds under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,9 +103,24 @@ pub async fn query(
     deadline: Instant,
 ) -> Result<Records, Error> {
     let wanted = fqdn(name).map_err(|error| Error::Ours(format!("{server}: {error}")))?;
+    let records = ask(server, &wanted, wire(record_type), source, deadline).await?;
+    let ttl_s = records.iter().map(|record| record.ttl).min();
+    let mut values: Vec<_> = records.iter().filter_map(|record| show(&record.data)).collect();
+    values.sort();
+    Ok(Records { values, ttl_s })
+}
+
+/// The records of one name and type.
+async fn ask(
+    server: &str,
+    name: &Name,
+    kind: Wire,
+    source: Option<IpAddr>,
+    deadline: Instant,
+) -> Result<Vec<Record>, Error> {
     let mut message = Message::query();
     message.metadata.recursion_desired = false;
-    message.add_query(Query::query(wanted.clone(), wire(record_type)));
+    message.add_query(Query::query(name.clone(), kind));
     let mut stream = stream::tcp(server, source, deadline).await?;
     let answer = exchange(&mut stream, server, &message, deadline).await?;
     let answer = decode(server, &message, &answer)?;
@@ -112,35 +131,51 @@ pub async fn query(
         }
         code => return Err(Error::Failed(format!("{server} answers {code} for {name}"))),
     }
-    let records = answer
-        .answers
-        .iter()
-        .filter(|record| record.name == wanted && record.record_type() == wire(record_type));
-    let ttl_s = records.clone().map(|record| record.ttl).min();
-    let mut values: Vec<_> = records.filter_map(|record| show(&record.data)).collect();
-    values.sort();
-    Ok(Records { values, ttl_s })
+    let wanted = |record: &Record| record.name == *name && record.record_type() == kind;
+    Ok(answer.answers.into_iter().filter(wanted).collect())
 }
 
-/// Replaces a record set in one signed update. [`Error::NoAnswer`] may have been applied.
+/// Replaces a record set in one signed update, which its server refuses once a leader of a higher
+/// epoch has written. [`Error::NoAnswer`] may have been applied.
 pub async fn replace(
     server: &str,
     set: &RecordSet<'_>,
+    epoch: u64,
     key: &Key,
     source: Option<IpAddr>,
     deadline: Instant,
 ) -> Result<(), Error> {
     let (name, zone) = (key.name(), set.zone);
-    match send(server, zone, update(server, set)?, key, source, deadline).await? {
-        (ResponseCode::NoError, Ok(())) => Ok(()),
-        (ResponseCode::ServFail, _) => Err(Error::Failed(format!("{server} answers SERVFAIL for {zone}"))),
-        (ResponseCode::NoError, Err(error)) => Err(Error::NoAnswer(format!(
-            "{server}: an answer came that key {name} did not sign, so it is not believed: {error}"
-        ))),
-        (code, _) => {
-            Err(Error::Denied(format!("{server} refuses the update of {zone} by key {name}: {code}")))
+    for _ in 0..TRIES {
+        let before = held(server, set.name, source, deadline).await.map_err(|error| match error {
+            Error::NoAnswer(text) => Error::Unreachable(text),
+            other => other,
+        })?;
+        epoch::may_follow(before, epoch, server, set.name)?;
+        let message = update(server, set, before, epoch)?;
+        match send(server, zone, message, key, source, deadline).await? {
+            (ResponseCode::NoError, Ok(())) => return Ok(()),
+            // Somebody wrote after the epoch was read: it is read again.
+            (ResponseCode::NXRRSet | ResponseCode::YXRRSet, Ok(())) => {}
+            (ResponseCode::ServFail, _) => {
+                return Err(Error::Failed(format!("{server} answers SERVFAIL for {zone}")));
+            }
+            (ResponseCode::NoError | ResponseCode::NXRRSet | ResponseCode::YXRRSet, Err(error)) => {
+                return Err(Error::NoAnswer(format!(
+                    "{server}: an answer came that key {name} did not sign, so it is not believed: {error}"
+                )));
+            }
+            (code, _) => {
+                return Err(Error::Denied(format!(
+                    "{server} refuses the update of {} and of the TXT record {} by key {name}: {code}",
+                    set.name,
+                    companion(set.name)
+                )));
+            }
         }
     }
+    let (name, companion) = (set.name, companion(set.name));
+    Err(Error::Failed(format!("{server}: {name} was not set, because others write {companion} all the time")))
 }
 
 /// Signs an update, sends it, and says what came back and whether the key had signed it too. A
@@ -179,7 +214,8 @@ async fn send(
     Ok((decoded.response_code, signed))
 }
 
-fn update(server: &str, set: &RecordSet<'_>) -> Result<Message, Error> {
+/// The update that holds only while the epoch beside the name is the one that was read.
+fn update(server: &str, set: &RecordSet<'_>, before: Option<u64>, epoch: u64) -> Result<Message, Error> {
     let named = |error: String| Error::Ours(format!("{server}: {error}"));
     let (zone, name) = (fqdn(set.zone).map_err(named)?, fqdn(set.name).map_err(named)?);
     if !zone.zone_of(&name) {
@@ -189,14 +225,20 @@ fn update(server: &str, set: &RecordSet<'_>) -> Result<Message, Error> {
     message.metadata.op_code = OpCode::Update;
     message.metadata.recursion_desired = false;
     message.add_zone(Query::query(zone, Wire::SOA));
-    let mut delete = Record::update0(name.clone(), 0, wire(set.record_type));
-    delete.dns_class = DNSClass::ANY;
-    message.add_update(delete);
+    epoch::claim(&mut message, &name, set.ttl_s, before, epoch).map_err(named)?;
+    message.add_update(remove(name.clone(), wire(set.record_type)));
     for value in set.values {
         let data = rdata(set.record_type, value)?;
         message.add_update(Record::from_rdata(name.clone(), set.ttl_s, data));
     }
     Ok(message)
+}
+
+/// The part of an update that removes a set.
+fn remove(name: Name, kind: Wire) -> Record {
+    let mut delete = Record::update0(name, 0, kind);
+    delete.dns_class = DNSClass::ANY;
+    delete
 }
 
 async fn exchange(
@@ -295,6 +337,8 @@ mod tests {
             ttl_s: 30,
             values: &["10.0.0.1".into()],
         };
-        assert!(matches!(update("192.0.2.1:53", &set), Err(Error::Ours(text)) if text.contains("zone")));
+        assert!(
+            matches!(update("192.0.2.1:53", &set, None, 7), Err(Error::Ours(text)) if text.contains("zone"))
+        );
     }
 }

@@ -9,7 +9,7 @@
 //! other way round, as RFC 2136 has it, says YXRRSET to every key that it knows. It is recognised
 //! by an update outside its zone, which it finds wrong only after the prerequisites.
 
-use super::{Error, Key, Records, fqdn, rdata, send, wire};
+use super::{Error, Key, Records, ask, epoch, fqdn, rdata, remove, send, wire};
 use hickory_proto::op::update_message::UpdateMessage as _;
 use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, Record, RecordType as Wire};
@@ -45,14 +45,16 @@ pub async fn may_update(
         (Some(value), Some(ttl_s)) => {
             Record::from_rdata(fqdn_name.clone(), ttl_s, rdata(record_type, value)?)
         }
-        _ => {
-            let mut delete = Record::update0(fqdn_name.clone(), 0, wire(record_type));
-            delete.dns_class = DNSClass::ANY;
-            delete
-        }
+        _ => remove(fqdn_name.clone(), wire(record_type)),
     };
-    let told = |code| format!("{server} answers {code} to an update of {name} by key {}", key.name());
-    let message = impossible(&apex, inside);
+    let beside = epoch::beside(&fqdn_name).map_err(named)?;
+    let epoch = ask(server, &beside, Wire::TXT, source, deadline).await?.into_iter().next();
+    let epoch = epoch.unwrap_or_else(|| remove(beside.clone(), Wire::TXT));
+    let told = |code| {
+        let key = key.name();
+        format!("{server} answers {code} to an update of {name} and of the TXT record {beside} by key {key}")
+    };
+    let message = impossible(&apex, [inside, epoch]);
     match send(server, zone, message, key, source, deadline).await? {
         (ResponseCode::YXRRSet, _) => {}
         (code @ (ResponseCode::Refused | ResponseCode::NotAuth | ResponseCode::NotImp), _) => {
@@ -61,9 +63,7 @@ pub async fn may_update(
         (code, _) => return Err(Error::Failed(told(code))),
     }
     // What of it was tested first? Outside of every zone there is the root.
-    let mut outside = Record::update0(Name::root(), 0, Wire::TXT);
-    outside.dns_class = DNSClass::ANY;
-    let message = impossible(&apex, outside);
+    let message = impossible(&apex, [remove(Name::root(), Wire::TXT)]);
     match send(server, zone, message, key, source, deadline).await? {
         (ResponseCode::YXRRSet, _) => Ok(Privilege::Unknown(format!(
             "{server} takes key {} and does not say beforehand whether it may change {name}",
@@ -74,7 +74,7 @@ pub async fn may_update(
 }
 
 /// An update with a prerequisite that no zone meets.
-fn impossible(apex: &Name, update: Record) -> Message {
+fn impossible(apex: &Name, updates: impl IntoIterator<Item = Record>) -> Message {
     let mut message = Message::query();
     message.metadata.op_code = OpCode::Update;
     message.metadata.recursion_desired = false;
@@ -82,6 +82,8 @@ fn impossible(apex: &Name, update: Record) -> Message {
     let mut no_soa = Record::update0(apex.clone(), 0, Wire::SOA);
     no_soa.dns_class = DNSClass::NONE;
     message.add_pre_requisite(no_soa);
-    message.add_update(update);
+    for update in updates {
+        message.add_update(update);
+    }
     message
 }
