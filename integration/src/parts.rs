@@ -9,7 +9,8 @@
 //!   address and a folder; [`ground`] is what the address is on; [`memory`] is what a killed
 //!   PostgreSQL leaves outside of its folder.
 //! - [`postgres`], [`haproxy`], [`bind`] and [`etcd`] are programs of other people;
-//!   [`web`], [`deploy`] and [`tools`] are our own small ones; [`client`] is the customer.
+//!   [`web`], [`deploy`], [`tools`] and [`ledger`] are our own small ones; [`client`] is the
+//!   customer.
 //! - [`site`] puts one of each together, and [`shop`] two sites and a name server.
 
 pub mod bind;
@@ -19,6 +20,7 @@ pub mod etcd;
 pub mod ground;
 pub mod guard;
 pub mod haproxy;
+pub mod ledger;
 pub mod memory;
 pub mod part;
 pub mod ports;

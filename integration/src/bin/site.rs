@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use standfast_integration::parts::scratch::{self, Scratch};
 use standfast_integration::parts::shop::Shop;
-use standfast_integration::parts::{Error, Result, deploy, guard, process, tools, web};
+use standfast_integration::parts::{Error, Result, deploy, guard, ledger, process, tools, web};
 
 #[derive(Parser)]
 #[command(about = "Parts of a site made for demonstrations and tests")]
@@ -47,6 +47,10 @@ enum Commands {
     Deploy(deploy::Tool),
     /// Serve the other tools, stores and services of a site (a stand-in)
     Tools(tools::Tool),
+    /// Serve a target that writes down who acts on it under which epoch, and refuses old ones
+    Ear(ledger::Ear),
+    /// The same as a command; exits 3 when it refuses
+    Act(ledger::Ledger),
     /// Start two sites and a name server, say where they are, and hold them until killed
     Shop,
 }
@@ -67,6 +71,8 @@ fn main() -> ExitCode {
         Commands::Web(web) => block_on(web.serve()),
         Commands::Deploy(tool) => block_on(tool.serve()),
         Commands::Tools(tool) => block_on(tool.serve()),
+        Commands::Ear(ear) => block_on(ear.serve()),
+        Commands::Act(ledger) => ledger.act(),
         Commands::Shop => block_on(hold_shop()),
     };
     match done {
