@@ -104,7 +104,7 @@ name!(
     Identity
 );
 name!(
-    /// Lower-case SHA-256 in hex of an immutable thing: a bundle or a plan.
+    /// Lower-case SHA-256 in hex of an immutable thing: a bundle, a plan, an entry of the audit.
     Digest
 );
 
@@ -128,7 +128,17 @@ impl Digest {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self::new(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        Self::hex(&hash.finalize())
+    }
+
+    /// The SHA-256 of `bytes` as they are: what `sha256sum` prints.
+    pub fn plain(bytes: &[u8]) -> Self {
+        use sha2::{Digest as _, Sha256};
+        Self::hex(&Sha256::digest(bytes))
+    }
+
+    fn hex(bytes: &[u8]) -> Self {
+        Self::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
 
     /// The first 12 digits, for people.

@@ -5,6 +5,7 @@
 //! that what is replayed, dry-run or simulated is what runs.
 
 pub mod action;
+pub mod audit;
 pub mod bind;
 pub mod bundle;
 pub mod check;

@@ -5,6 +5,7 @@
 //! that another member would not say as well, but for when it has heard of whom.
 
 mod asks;
+mod audit;
 mod bundles;
 mod cluster;
 mod events;
@@ -28,6 +29,7 @@ use futures::Stream;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Identity;
 use standfast_core::time::Mono;
+use standfast_proto::v1::audit_server::AuditServer;
 use standfast_proto::v1::bundles_server::BundlesServer;
 use standfast_proto::v1::cluster_server::ClusterServer;
 use standfast_proto::v1::events_server::EventsServer;
@@ -86,6 +88,7 @@ pub fn routes(deps: Deps) -> Routes {
         .add_service(reflection(|builder| builder.build_v1()))
         .add_service(reflection(|builder| builder.build_v1alpha()))
         .add_service(InterceptedService::new(bundles, known))
+        .add_service(AuditServer::with_interceptor(api.clone(), known))
         .add_service(ClusterServer::with_interceptor(api.clone(), known))
         .add_service(EventsServer::with_interceptor(api.clone(), known))
         .add_service(PlansServer::with_interceptor(api.clone(), known))

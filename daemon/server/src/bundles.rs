@@ -9,9 +9,11 @@ pub mod cache;
 mod files;
 mod follow;
 
+use crate::ledger::{End, Writer};
 use crate::records::{self, BUNDLE, Member, Unreadable};
 use crate::store::{self, Compare, Op, Range, Revision, Store, StoreError, Txn, chunked};
 use serde::{Deserialize, Serialize};
+use standfast_core::audit::Fact;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::{Digest, Identity, PlaybookId};
 use standfast_core::rules::Automation;
@@ -29,7 +31,7 @@ const KEPT: usize = 50;
 /// How many requests are remembered.
 const REMEMBERED: usize = 32;
 /// How often a write that another one overtook, or nobody answered, is tried.
-const TRIES: usize = 5;
+const TRIES: usize = 20;
 
 /// A bundle in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,17 +229,31 @@ pub async fn put(store: &dyn Store, bundle: &Bundle, wish: Wish<'_>) -> Result<O
             }
             return Err(failed.into());
         }
+        let end = match End::read(store).await {
+            Ok(end) => end,
+            Err(failed) => {
+                error = Some(failed.into());
+                continue;
+            }
+        };
+        let fact = Fact::Applied {
+            by: wish.by.clone(),
+            bundle: bundle.digest.clone(),
+            previous: previous.clone(),
+            reason: wish.reason.to_owned(),
+        };
         let next = Current::after(before, bundle, &wish, previous.clone());
         let txn = Txn::new()
             .when(Compare::modified(BUNDLE, revision))
             .then(Op::put(BUNDLE, records::encode(&next)))
             .then(Op::put(format!("{APPLIED}{}", bundle.digest), records::encode(&next.applied)));
+        let txn = end.chain(txn, &end.next(&Writer::default(), vec![fact]));
         match store.txn(txn).await {
             Ok(reply) if reply.succeeded => {
                 prune(store, &bundle.digest, reply.revision).await;
                 return Ok(previous);
             }
-            // Another one was quicker, or our own first write was: look again.
+            // Another one was quicker, at this or at the audit, or our own first write was: look again.
             Ok(_) => {}
             Err(failed) if failed.is_transient() => error = Some(failed.into()),
             Err(failed) => return Err(failed.into()),

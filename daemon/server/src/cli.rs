@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::json;
 
+pub mod audit;
 pub mod bundle;
 pub mod client;
 pub mod exit;
@@ -179,6 +180,9 @@ Exit: 0, 1 when the present one lasts longer.")]
     /// End a freeze: what the fleet names begins by itself again
     #[command(after_help = "Exit: 0, 1 when the cluster is not frozen.")]
     Thaw(freeze::ThawArgs),
+    /// What was decided and done, and the proof that nothing of it was changed
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Who is there, and who leads
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -327,6 +331,8 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::WhyNot(args) => site::why_not(args, &mut client(10)?, output).await,
         Command::Freeze(args) => freeze::freeze(args, &mut client(10)?, output).await,
         Command::Thaw(args) => freeze::thaw(args, &mut client(10)?, output).await,
+        Command::Audit(command) if command.is_offline() => audit::offline(command, output),
+        Command::Audit(command) => audit::run(command, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
         Command::Serve(args) => serve::run(args, output).await,
         Command::Sentry(args) => sentry::run(args, &client(10)?).await,

@@ -5,13 +5,16 @@
 //! settled by sending the same transaction again: if the first one was committed, the compare on
 //! what it wrote is lost, and what is found there bears our nonce.
 
+use crate::ledger::{End, Overtaken, Writer};
 use crate::records::{self, LEADER, Leader};
 use crate::store::{Compare, Op, OpResult, RangeReply, Revision, Store, StoreError, Txn, TxnReply};
 use crate::trouble::Trouble;
+use standfast_core::audit::Fact;
 use standfast_core::leadership::Term;
 use standfast_core::run::Illegal;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Pause before a write that did not go through is sent again.
@@ -26,6 +29,9 @@ pub struct Guarded {
     nonce: String,
     stopped: CancellationToken,
     silent: Arc<Trouble>,
+    writer: Writer,
+    /// Where the audit ends; none until it was read, or when that must be done again.
+    audited: Arc<Mutex<Option<End>>>,
 }
 
 /// Why a guarded write was not made.
@@ -63,6 +69,8 @@ impl Guarded {
             nonce: term.nonce.clone(),
             stopped,
             silent: Arc::new(Trouble::new("the store is asked again, for the leader")),
+            writer: Writer { epoch: Some(leader.epoch), member: Some(leader.member.clone()) },
+            audited: Arc::default(),
         }
     }
 
@@ -119,6 +127,45 @@ impl Guarded {
         }
     }
 
+    /// As [`Guarded::commit`], and writes `facts` to the audit in the same transaction. One at a time:
+    /// the audit has one end.
+    pub async fn record(&self, txn: Txn, facts: Vec<Fact>, look: Vec<Op>) -> Result<Committed, Lost> {
+        if facts.is_empty() {
+            return self.commit(txn, look).await;
+        }
+        let mut audited = self.audited.lock().await;
+        loop {
+            let end = match audited.take() {
+                Some(end) => end,
+                None => self.persist(|| End::read(&*self.store)).await?,
+            };
+            let next = end.next(&self.writer, facts.clone());
+            let mut asked = Vec::from(End::look(&next));
+            asked.extend(look.clone());
+            let seen = match self.commit(end.chain(txn.clone(), &next), asked).await? {
+                Committed::Written(reply) => {
+                    *audited = Some(End::after(next, reply.revision));
+                    return Ok(Committed::Written(reply));
+                }
+                Committed::Compared(seen) => seen,
+            };
+            match end.overtaken(&next, &seen) {
+                Overtaken::Ours(revision) => {
+                    return Ok(Committed::Written(TxnReply {
+                        succeeded: true,
+                        revision,
+                        results: Vec::new(),
+                    }));
+                }
+                Overtaken::Moved => {}
+                Overtaken::Other => {
+                    *audited = Some(end);
+                    return Ok(Committed::Compared(seen.into_iter().skip(End::look(&next).len()).collect()));
+                }
+            }
+        }
+    }
+
     /// What the store answers to something that is harmless to repeat: until it answers, or the
     /// term ends.
     pub async fn persist<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Lost>
@@ -144,6 +191,16 @@ impl Guarded {
 
     fn is_ours(&self, range: &RangeReply) -> bool {
         range.kvs.first().is_some_and(|kv| kv.create_revision == self.key_revision && kv.value == self.leader)
+    }
+
+    /// Commits `ops` under the guard alone, and writes `facts` to the audit.
+    pub async fn tell(&self, ops: Vec<Op>, facts: Vec<Fact>) -> Result<(), Lost> {
+        let mut txn = self.txn();
+        txn.then = ops;
+        match self.record(txn, facts, Vec::new()).await? {
+            Committed::Written(_) => Ok(()),
+            Committed::Compared(_) => Err(Lost::Guard),
+        }
     }
 
     /// Commits `ops` under the guard alone.

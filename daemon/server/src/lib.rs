@@ -12,6 +12,7 @@ pub mod guarded;
 pub mod health;
 pub mod http;
 pub mod lead;
+pub mod ledger;
 pub mod look;
 pub mod metrics;
 pub mod observer;

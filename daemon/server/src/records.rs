@@ -27,6 +27,8 @@
 //!                            GUARD is `required` for what is no guard's
 //! looks/ID                   a plan to be looked at by every member: hangs on a lease of the asker
 //! views/ID/MEMBER            what a member saw of it; hangs on the same lease
+//! audit/NNNNNNNNNNNN         an entry of the audit: one line of JSON
+//! audited                    the last of them, with its digest
 //! readiness                  what the last look at each playbook of on_loss came to, with its age
 //! found/SITE                 what stands in the way of what is run when the site is lost
 //! ```
@@ -77,6 +79,10 @@ pub const FREEZE: &str = "freeze";
 pub const REFUSALS: &str = "refusals/";
 /// Prefix of locks.
 pub const LOCKS: &str = "locks/";
+/// Prefix of the entries of the audit.
+pub const AUDIT: &str = "audit/";
+/// Key of the last entry of the audit.
+pub const AUDITED: &str = "audited";
 /// Key of what is known of the playbooks of `on_loss`.
 pub const READINESS: &str = "readiness";
 /// Prefix of looks.
@@ -136,6 +142,16 @@ pub fn plan(digest: &Digest) -> String {
 /// Where a bundle is kept.
 pub fn bundle(digest: &Digest) -> String {
     format!("bundles/{digest}")
+}
+
+/// Key of an entry of the audit.
+pub fn audit(sequence: u64) -> String {
+    format!("{AUDIT}{sequence:012}")
+}
+
+/// Prefix of a hundred entries of the audit: of those from `100 * block` on.
+pub fn audits(block: u64) -> String {
+    format!("{AUDIT}{block:010}")
 }
 
 /// Key of a lock.

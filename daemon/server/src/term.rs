@@ -15,19 +15,20 @@ use crate::site_lease::SiteLeases;
 use crate::site_lease::fence::Fences;
 use crate::store::{KeyValue, Op, Store, StoreError, chunked};
 use futures::future::join_all;
+use standfast_core::audit::Fact;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::RefusalKind;
 use standfast_core::controller::{
     Ask, Controller, Effect, Freeze, Input as Ctl, Judgement, Refused, Subject,
 };
 use standfast_core::engine::{self, Refusal};
-use standfast_core::ids::{Epoch, RunId, SiteId};
+use standfast_core::ids::{Epoch, Identity, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::Lease;
 use standfast_core::site_lease::Expiry;
 use standfast_core::time::Mono;
 use standfast_core::verdict::Snapshot;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -134,7 +135,8 @@ struct Run {
     expiries: watch::Sender<BTreeMap<SiteId, Expiry>>,
     inputs: mpsc::UnboundedSender<Input>,
     stored: std::collections::BTreeMap<RunId, Stored>,
-    asked: BTreeSet<String>,
+    /// Requests that were taken, with who asked for what until that is answered.
+    asked: BTreeMap<String, Option<(Identity, Ask)>>,
     draining: Option<oneshot::Sender<()>>,
     /// Acts, verifications and writes under way.
     busy: usize,
@@ -170,7 +172,7 @@ pub async fn run(
             expiries,
             inputs,
             stored: Default::default(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
             draining: None,
             busy: 0,
             answering: Vec::new(),
@@ -208,7 +210,7 @@ impl Run {
         if let Some(bundle) = bundle {
             self.control(Ctl::Bundle(bundle));
         }
-        let loaded = load::load(&self.deps.guarded).await?;
+        let loaded = load::load(&self.deps.guarded, self.deps.me.site.clone()).await?;
         tracing::info!(
             epoch = self.deps.epoch.0,
             runs = loaded.runs.len(),
@@ -242,11 +244,13 @@ impl Run {
 
     fn on_ask(&mut self, kv: &KeyValue) {
         let Some(request) = kv.key.strip_prefix(ASKS) else { return };
-        if !self.asked.insert(request.to_owned()) {
+        if self.asked.contains_key(request) {
             return;
         }
-        let request = request.to_owned();
-        match records::decode::<Asked>(kv) {
+        let (request, decoded) = (request.to_owned(), records::decode::<Asked>(kv));
+        let asked = decoded.as_ref().ok().map(|asked| (asked.by.clone(), asked.ask.clone()));
+        self.asked.insert(request.clone(), asked);
+        match decoded {
             Ok(Asked { by, ask, .. }) => {
                 if matches!(ask, Ask::Freeze { .. } | Ask::Thaw { .. }) {
                     tracing::warn!(%by, ?ask, "asked");
@@ -342,6 +346,28 @@ impl Run {
         self.beside(async move { guarded.put(ops).await.err().map(Input::Lost) })
     }
 
+    /// Writes under the guard, and to the audit; only a loss is reported.
+    fn tell(&mut self, ops: Vec<Op>, facts: Vec<Fact>) -> JoinHandle<()> {
+        let guarded = self.deps.guarded.clone();
+        self.beside(async move { guarded.tell(ops, facts).await.err().map(Input::Lost) })
+    }
+
+    /// What writes an answer, and what the audit has to say of it. That a run began, or did what it
+    /// was asked for, its journal says.
+    fn answer(&mut self, request: &str, answer: Result<Option<Subject>, Refusal>) -> (Vec<Op>, Vec<Fact>) {
+        let ops = answer_ops(request, answer.clone());
+        let asked = self.asked.get_mut(request).and_then(Option::take);
+        let told = matches!(&answer, Ok(Some(subject)) if !subject.existed);
+        let fact = asked.filter(|_| !told).map(|(by, ask)| {
+            let refused = match answer {
+                Ok(subject) => subject.map(|subject| format!("that is {} already", subject.run)),
+                Err(refusal) => Some(refusal.message),
+            };
+            Fact::Asked { by, ask: Box::new(ask), refused }
+        });
+        (ops, fact.into_iter().collect())
+    }
+
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Create(creation) => {
@@ -380,7 +406,8 @@ impl Run {
                 });
             }
             Effect::Answer { request, answer } => {
-                let writing = self.put(answer_ops(&request, answer));
+                let (ops, facts) = self.answer(&request, answer);
+                let writing = self.tell(ops, facts);
                 self.answering.retain(|writing| !writing.is_finished());
                 self.answering.push(writing);
             }
@@ -389,7 +416,7 @@ impl Run {
                 let guard = guard.map_or_else(|| "required".to_owned(), |guard| guard.id());
                 tracing::warn!(%site, guard, reason, "a failover is refused");
                 let key = format!("{}{site}/{guard}", records::REFUSALS);
-                self.put(vec![Op::put(key, records::encode(&*refused))]);
+                self.tell(vec![Op::put(key, records::encode(&*refused))], vec![Fact::from(&*refused)]);
             }
             Effect::Readiness(known) => {
                 drop(self.put(vec![Op::put(READINESS, records::encode(&known))]));
@@ -397,9 +424,9 @@ impl Run {
             Effect::Holds(holds) => drop(self.put(vec![Op::put(HOLDS, records::encode(&holds))])),
             Effect::Unfence { site, request } => {
                 tracing::warn!(%site, "a fenced site may come back");
-                let mut ops = answer_ops(&request, Ok(None));
+                let (mut ops, facts) = self.answer(&request, Ok(None));
                 ops.push(Op::delete(records::site_fenced(&site)));
-                self.put(ops);
+                self.tell(ops, facts);
             }
             Effect::Frozen { freeze, request } => self.freeze(freeze.as_ref(), request.as_deref()),
             Effect::HandOver { why } => {
@@ -415,7 +442,10 @@ impl Run {
 
     /// Stores the freeze, after everything that was to be stored of it before.
     fn freeze(&mut self, freeze: Option<&Freeze>, request: Option<&str>) {
-        let mut ops = request.map(|request| answer_ops(request, Ok(None))).unwrap_or_default();
+        let (mut ops, mut facts) = request.map(|request| self.answer(request, Ok(None))).unwrap_or_default();
+        if freeze.is_none() && request.is_none() {
+            facts.push(Fact::Thawed);
+        }
         ops.push(match freeze {
             Some(freeze) => Op::put(FREEZE, records::encode(freeze)),
             None => Op::delete(FREEZE),
@@ -426,7 +456,7 @@ impl Run {
                 // One that panicked has written nothing.
                 let _ = before.await;
             }
-            guarded.put(ops).await.err().map(Input::Lost)
+            guarded.tell(ops, facts).await.err().map(Input::Lost)
         }));
     }
 

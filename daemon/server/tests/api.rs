@@ -14,6 +14,7 @@ mod api {
     pub(crate) mod fixture;
 
     mod alone;
+    mod audit;
     mod bundles;
     mod dry_run;
     mod events;

@@ -15,6 +15,7 @@ use standfast::secrets::Secrets;
 use standfast::store::embedded::EmbeddedStore;
 use standfast::store::{Op, Range, Store, Txn};
 use standfast::term::retention::Retention;
+use standfast_core::audit::chain::Chain;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Ask;
 use standfast_core::engine::Command;
@@ -123,6 +124,16 @@ async fn journal(store: &dyn Store, run: &RunId) -> Vec<Event> {
     reply.kvs.iter().map(|kv| records::decode(kv).unwrap()).collect()
 }
 
+/// The audit is whole, and knows of every entry of the run's journal.
+async fn audited(store: &dyn Store, run: &RunId, entries: u64) {
+    let head = store.range(Range::key(records::AUDITED)).await.unwrap();
+    let mut chain = Chain::knowing([records::decode(&head.kvs[0]).unwrap()]);
+    for kv in store.range(Range::prefix(records::AUDIT)).await.unwrap().kvs {
+        chain.take(&kv.value);
+    }
+    assert_eq!(chain.end(&[(run.clone(), entries)].into()).broken, []);
+}
+
 async fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -182,6 +193,7 @@ async fn a_killed_leader_is_followed_at_the_very_step() {
     let took_over = events.iter().position(|event| event.body == Body::TookOver).expect("it is journaled");
     assert!(events[took_over].epoch > events[took_over - 1].epoch);
     assert_eq!(events.last().unwrap().member.as_str(), "m2");
+    audited(&*store, &run, events.len() as u64).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,6 +273,7 @@ async fn lost_answers_lose_nothing_and_repeat_nothing() {
     let events = journal(&*store, &run.id).await;
     assert!(events.iter().enumerate().all(|(at, event)| event.sequence == at as u64 + 1));
     assert_eq!(events.last().map(|event| event.sequence), Some(run.sequence));
+    audited(&*store, &run.id, run.sequence).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,10 @@ pub(super) fn check(raw: &Raw, origins: &BTreeMap<String, String>) -> Result<Set
         check.problem("retention.runs", format!("must be 1 to 100000, and is {runs}"));
     }
     check.between("retention.age", raw.retention.age, d(1), d(365));
+    let audit = raw.retention.audit;
+    if !(1_000..=1_000_000).contains(&audit) {
+        check.problem("retention.audit", format!("must be 1000 to 1000000, and is {audit}"));
+    }
     match (member, site, store) {
         (Some(member), Some(site), Some(store)) if check.problems.is_empty() => Ok(Settings {
             member: MemberId::new(member),
@@ -49,7 +53,7 @@ pub(super) fn check(raw: &Raw, origins: &BTreeMap<String, String>) -> Result<Set
             log: Log { format: raw.log.format, level: raw.log.level.clone() },
             probe_source: raw.probes.source,
             probe_concurrency: concurrency,
-            retention: Retention { runs, age: raw.retention.age },
+            retention: Retention { runs, age: raw.retention.age, audit },
             shutdown_deadline: raw.shutdown.deadline,
         }),
         _ => Err(check.problems),

@@ -98,6 +98,7 @@ pub(super) struct RawRetention {
     pub(super) runs: u64,
     #[serde(with = "duration")]
     pub(super) age: Duration,
+    pub(super) audit: u64,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -7,6 +7,7 @@ use crate::guarded::{Committed, Guarded};
 use crate::records;
 use crate::store::{Compare, Op};
 use crate::term;
+use standfast_core::audit::Fact;
 use standfast_core::ids::{Epoch, RunId, SiteId};
 use standfast_core::site_lease::{Expiry, Fenced};
 use standfast_core::timing::Timing;
@@ -93,7 +94,8 @@ impl Fences {
             .txn()
             .when(Compare::absent(records::site_lease(site)))
             .then(Op::put(records::site_fenced(site), records::encode(&fenced)));
-        match self.guarded.commit(txn, Vec::new()).await {
+        let fact = Fact::Fenced { site: site.clone(), run: run.clone() };
+        match self.guarded.record(txn, vec![fact], Vec::new()).await {
             Ok(Committed::Written(_)) => Ok(format!("{evidence}; it cannot be renewed any more")),
             Ok(Committed::Compared(_)) => Err(format!("the lease of {site} is held again")),
             Err(lost) => Err(lost.to_string()),

@@ -42,7 +42,9 @@ pub(super) async fn keep(guarded: Guarded, kept: Retention, stop: CancellationTo
         if round % RUNS_EVERY == 0 {
             match retention::forget(&guarded, kept, clock::wall_ms()).await {
                 Ok(gone) if gone == Gone::default() => {}
-                Ok(Gone { runs, plans }) => tracing::info!(runs, plans, "old runs are forgotten"),
+                Ok(Gone { runs, plans, audit }) => {
+                    tracing::info!(runs, plans, audit, "old runs and entries of the audit are forgotten");
+                }
                 Err(lost) => tracing::debug!(%lost, "old runs stay"),
             }
         }

@@ -4,6 +4,7 @@ use super::write::get;
 use crate::guarded::{Guarded, Lost};
 use crate::records::{self, FREEZE, HOLDS, Head, LOCKS, READINESS};
 use crate::store::{KeyValue, Revision, pages};
+use standfast_core::audit::Fact;
 use standfast_core::controller::Freeze;
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
@@ -27,9 +28,10 @@ pub(super) struct Loaded {
     pub readiness: BTreeMap<SiteId, Readiness>,
 }
 
-/// Reads it all. The guard is committed first: a read after it cannot be older than the term.
-pub(super) async fn load(guarded: &Guarded) -> Result<Loaded, Lost> {
-    guarded.put(Vec::new()).await?;
+/// Reads it all, for a leader in `site`. The begin of the term is written first, under the guard: what
+/// is read after a write cannot be older than it.
+pub(super) async fn load(guarded: &Guarded, site: SiteId) -> Result<Loaded, Lost> {
+    guarded.tell(Vec::new(), vec![Fact::Led { site }]).await?;
     let locks = guarded.persist(|| pages::range_all(&**guarded.store(), LOCKS)).await?;
     // Whoever has not ended holds both of its sites; those that have ended may be very many.
     let live: BTreeSet<RunId> =

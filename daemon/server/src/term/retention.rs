@@ -10,8 +10,10 @@
 
 use super::write::get;
 use crate::guarded::{Committed, Guarded, Lost};
-use crate::records::{self, FORGOTTEN, Forgotten, Head, PLANS, RUNS};
+use crate::ledger::{self, End};
+use crate::records::{self, AUDIT, FORGOTTEN, Forgotten, Head, PLANS, RUNS};
 use crate::store::{Compare, KeyValue, Op, Range, Revision, chunked, pages};
+use standfast_core::audit::{self, Fact};
 use standfast_core::run::State;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,11 +34,13 @@ pub struct Retention {
     pub runs: usize,
     /// All that ended within this time, by the wall clock.
     pub age: Duration,
+    /// Entries of the audit, the newest.
+    pub audit: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { runs: 1_000, age: Duration::from_secs(90 * 86_400) }
+        Self { runs: 1_000, age: Duration::from_secs(90 * 86_400), audit: 200_000 }
     }
 }
 
@@ -47,6 +51,8 @@ pub struct Gone {
     pub runs: usize,
     /// Plans.
     pub plans: usize,
+    /// Entries of the audit, by hundreds.
+    pub audit: u64,
 }
 
 /// Forgets what `keep` does not keep at `wall_ms`, Unix time in milliseconds.
@@ -61,7 +67,7 @@ pub async fn forget(guarded: &Guarded, keep: Retention, wall_ms: i64) -> Result<
         let_go(guarded, batch).await?;
     }
     let notes = guarded.persist(|| pages::range_all(store, FORGOTTEN)).await?.kvs;
-    let mut gone = Gone::default();
+    let mut gone = Gone { audit: trim(guarded, keep.audit).await?, ..Gone::default() };
     for kv in &notes {
         match records::decode::<Forgotten>(kv) {
             Ok(note) => delete(guarded, &note).await?,
@@ -134,8 +140,25 @@ async fn let_go(guarded: &Guarded, runs: &[(Head, Revision)]) -> Result<(), Lost
             .then(Op::delete(key))
             .then(Op::put(records::forgotten(&head.id), records::encode(&note)));
     }
+    let facts = runs.iter().map(|(head, _)| Fact::Forgotten { run: head.id.clone() }).collect();
     // A lost compare is our own unclear write, or a run that somebody touched: seen next time.
-    guarded.commit(txn, Vec::new()).await.map(drop)
+    guarded.record(txn, facts, Vec::new()).await.map(drop)
+}
+
+/// Lets the oldest entries of the audit go, in whole hundreds, and says so in it; how many.
+async fn trim(guarded: &Guarded, keep: u64) -> Result<u64, Lost> {
+    let store = &**guarded.store();
+    let end = guarded.persist(|| End::read(store)).await?;
+    let first = guarded.persist(|| store.range(Range::prefix(AUDIT).limit(1))).await?;
+    let Some(first) = first.kvs.first().map(|kv| ledger::number(&kv.key)) else { return Ok(0) };
+    let from = end.head().sequence.saturating_sub(keep) / 100;
+    let blocks: Vec<u64> = (first / 100..from).take(BLOCKS as usize).collect();
+    let Some(last) = blocks.last().map(|block| block * 100 + 99) else { return Ok(0) };
+    let Some(kv) = get(guarded, &records::audit(last)).await? else { return Ok(0) };
+    let fact = Fact::Trimmed { last: audit::Head::of(last, &kv.value) };
+    let gone = blocks.iter().map(|block| Op::delete_prefix(records::audits(*block))).collect();
+    guarded.tell(gone, vec![fact]).await?;
+    Ok(100 * blocks.len() as u64)
 }
 
 /// Deletes a journal, then the note.

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::guarded::{Guarded, Lost};
 use crate::records::{self, Answered, HOLDS, Head};
 use crate::store::{Compare, KeyValue, Op, OpResult, Range, Revision, chunked, limits};
+use standfast_core::audit::Fact;
 use standfast_core::controller::{Creation, Ending, Subject};
 use standfast_core::ids::RunId;
 use standfast_core::journal::Event;
@@ -38,12 +39,12 @@ pub(super) async fn create(
     let Creation { run: id, plan, created, locks, request } = creation;
     limits::at_most("sites and services of a run", locks.len(), MAX_LOCKS)?;
     let run = Run::new(id.clone(), plan.clone(), created).expect("the controller made its first entry");
-    let head = records::run(id);
+    let (head, record) = (records::run(id), records::encode(created));
     let mut txn = guarded
         .txn()
         .when(Compare::absent(&head))
         .then(Op::put(&head, records::encode(&Head::of(&run, guarded.nonce()))))
-        .then(Op::put(records::entry(id, 1), records::encode(created)));
+        .then(Op::put(records::entry(id, 1), record.clone()));
     for lock in locks {
         let key = records::lock(lock);
         txn = txn.when(Compare::absent(&key)).then(Op::put(key, id.as_str()));
@@ -64,7 +65,8 @@ pub(super) async fn create(
             .clone()
             .when(Compare::modified(&manifest.key, manifest.mod_revision))
             .then(Op::put(&manifest.key, manifest.value));
-        let seen = match compared(guarded.commit(with_plan, look.clone()).await?) {
+        let facts = vec![Fact::of(id, created, &record)];
+        let seen = match compared(guarded.record(with_plan, facts, look.clone()).await?) {
             Ok(reply) => return Ok(Ok(Stored { run, revision: reply.revision })),
             Err(seen) => seen,
         };
@@ -116,8 +118,11 @@ pub(super) async fn append(
             .txn()
             .when(Compare::modified(&head, stored.revision))
             .then(Op::put(&head, records::encode(&Head::of(&stored.run, guarded.nonce()))));
+        let mut facts = Vec::with_capacity(batch.len());
         for event in batch {
-            txn = txn.then(Op::put(records::entry(id, event.sequence), records::encode(event)));
+            let record = records::encode(event);
+            facts.push(Fact::of(id, event, &record));
+            txn = txn.then(Op::put(records::entry(id, event.sequence), record));
         }
         if batches.peek().is_none() {
             for request in answers {
@@ -137,7 +142,7 @@ pub(super) async fn append(
                 }
             }
         }
-        stored.revision = match compared(guarded.commit(txn, vec![Op::get(&head)]).await?) {
+        stored.revision = match compared(guarded.record(txn, facts, vec![Op::get(&head)]).await?) {
             Ok(reply) => reply.revision,
             // Only this term writes under its guard: the head is of our own unclear write.
             Err(seen) => ours(guarded, seen.first(), stored.run.sequence).ok_or(Lost::Guard)?,

@@ -94,3 +94,41 @@ async fn whatever_is_forgotten_meanwhile_a_new_run_has_its_plan() {
     }
     forgetting.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_is_trimmed_and_stays_a_proof() {
+    // Situation: the audit has more entries than are kept. Danger: whoever verifies it cannot tell that
+    // from entries that somebody took away. Expectation: the audit says what was let go, and only that.
+    let (store, guarded) = leader().await;
+    let tell = async |site: String| {
+        let fact = Fact::Led { site: site.into() };
+        guarded.tell(Vec::new(), vec![fact]).await.unwrap();
+    };
+    for number in 1..=350 {
+        tell(format!("a{number}")).await;
+    }
+    assert_eq!(trim(&guarded, 100).await.unwrap(), 200);
+    assert_eq!(trim(&guarded, 100).await.unwrap(), 0);
+    let verdict = async |guarded: &Guarded| {
+        let end = End::read(&**guarded.store()).await.unwrap();
+        let mut chain = audit::chain::Chain::knowing([end.head().clone()]);
+        for kv in pages::range_all(&**guarded.store(), AUDIT).await.unwrap().kvs {
+            chain.take(&kv.value);
+        }
+        chain.end(&Default::default())
+    };
+    let whole = verdict(&guarded).await;
+    assert_eq!((whole.first, whole.head.sequence, whole.broken.len()), (Some(200), 351, 0), "{whole:?}");
+    // The record of the end is gone: it is read from the entries, and nothing is written over.
+    guarded.put(vec![Op::delete(records::AUDITED)]).await.unwrap();
+    tell("b".into()).await;
+    let whole = verdict(&guarded).await;
+    assert_eq!((whole.head.sequence, whole.broken.len()), (352, 0), "{whole:?}");
+    guarded.put(vec![Op::put(records::AUDITED, "damaged")]).await.unwrap();
+    let next = lead(&store, "second").await;
+    next.tell(Vec::new(), vec![Fact::Thawed]).await.unwrap();
+    let whole = verdict(&next).await;
+    assert_eq!((whole.head.sequence, whole.broken.len()), (353, 0), "{whole:?}");
+    guarded.store().txn(crate::store::Txn::new().then(Op::delete_prefix(records::audits(2)))).await.unwrap();
+    assert_eq!(verdict(&next).await.broken, [audit::chain::Broken::Missing { from: 1, to: 299 }]);
+}
