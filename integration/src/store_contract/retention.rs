@@ -18,7 +18,7 @@ use super::Subject;
 
 const DAY_MS: i64 = 86_400_000;
 const NOW_MS: i64 = 1_000 * DAY_MS;
-const KEEP: Retention = Retention { runs: 3, age: Duration::from_secs(90 * 86_400) };
+const KEEP: Retention = Retention { runs: 3, age: Duration::from_secs(90 * 86_400), audit: 1_000 };
 
 async fn lead(store: &Subject) -> Guarded {
     let leader = Leader {
@@ -101,7 +101,7 @@ pub(super) async fn ended_runs_go_and_what_others_need_stays(store: Subject) {
 
     let guarded = lead(&store).await;
     let forgotten = forget(&guarded, KEEP, NOW_MS).await.expect("it is forgotten");
-    assert_eq!(forgotten, Gone { runs: 4, plans: 2 });
+    assert_eq!(forgotten, Gone { runs: 4, plans: 2, audit: 0 });
     for (ids, there) in [(&gone, false), (&kept, true)] {
         for id in ids {
             let head = store.range(Range::key(records::run(id))).await.expect("a read");
@@ -131,7 +131,7 @@ pub(super) async fn what_one_leader_began_to_forget_the_next_one_ends(store: Sub
         .then(Op::delete_prefix(records::entries(&id, 0)));
     store.txn(begun).await.expect("a note");
     let guarded = lead(&store).await;
-    assert_eq!(forget(&guarded, KEEP, NOW_MS).await.expect("it ends"), Gone { runs: 1, plans: 0 });
+    assert_eq!(forget(&guarded, KEEP, NOW_MS).await.expect("it ends"), Gone { runs: 1, plans: 0, audit: 0 });
     assert_eq!(count(&store, &records::journal(&id)).await, 0);
     assert_eq!(count(&store, records::FORGOTTEN).await, 0);
 }
