@@ -24,6 +24,7 @@ fn run(command: &[&str]) -> Action {
             ("STANDFAST_EPOCH".to_owned(), Value::Text("99".into())),
         ]),
         idempotent: true,
+        linger: None,
     }
 }
 

@@ -66,6 +66,7 @@ fn request(url: String) -> Action {
         body: Some(r#"{"service": "shop"}"#.into()),
         status: vec![200, 202],
         idempotent: true,
+        linger: None,
     }
 }
 

@@ -31,6 +31,7 @@ fn request(at: SocketAddr) -> Action {
         body: None,
         status: vec![204],
         idempotent: true,
+        linger: None,
     }
 }
 
@@ -43,6 +44,7 @@ fn command(ledger: &Ledger) -> Outcome<Action> {
         command: words.map(str::to_owned).to_vec(),
         env: BTreeMap::new(),
         idempotent: true,
+        linger: None,
     })
 }
 

@@ -3,6 +3,8 @@
 //! The contract is inspect, act, verify. An action answers whether there is anything to do
 //! before it does it, and an exit status of 0 is not success: the step's verification is.
 
+pub mod contract;
+
 use crate::check::{Check, Database, RecordType};
 use crate::ids::{Identity, SecretName, SiteId};
 use crate::time::Span;
@@ -129,6 +131,9 @@ pub enum Action {
         status: Vec<u16>,
         /// Whether it may be sent again.
         idempotent: bool,
+        /// How long it may still take effect when its sender is gone; none: as long as the step's timeout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        linger: Option<Span>,
     },
     /// A program on the acting member.
     #[serde(rename = "command.run")]
@@ -139,6 +144,9 @@ pub enum Action {
         env: BTreeMap<String, Value>,
         /// Whether it may be run again.
         idempotent: bool,
+        /// How long what it began may go on when its leader is gone; none: as long as the step's timeout.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        linger: Option<Span>,
     },
     /// Wait until all conditions hold.
     #[serde(rename = "wait.until")]

@@ -17,6 +17,7 @@ use std::time::Duration;
 pub mod command;
 mod failure;
 mod flight;
+mod linger;
 mod message;
 
 pub use command::{Command, Refusal};
@@ -45,6 +46,8 @@ pub struct Engine {
     flights: Flights,
     /// How an act ended that is looked at again, because nobody knows with what success.
     unclear: BTreeMap<usize, Failure>,
+    /// Until when the acts of earlier leaders may still take effect.
+    lingers: BTreeMap<usize, Mono>,
     requiring: bool,
     writing: Option<Vec<Event>>,
     /// The run with what is being written, from when several entries were written at once: what
@@ -67,6 +70,7 @@ impl Engine {
             began,
             flights: Flights::none(run.steps.len()),
             unclear: BTreeMap::new(),
+            lingers: BTreeMap::new(),
             requiring: false,
             writing: None,
             ahead: None,
@@ -96,10 +100,10 @@ impl Engine {
     pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::Tick => self.tick(now),
+            Input::Tick => self.tick(now, &mut effects),
             Input::Appended => self.appended(now, &mut effects),
             Input::Required(answers) => self.required(&answers),
-            Input::Inspected { step, found } => self.inspected(step, found, &mut effects),
+            Input::Inspected { step, found } => self.inspected(step, found, now, &mut effects),
             Input::Acted { step, result } => self.acted(step, result, &mut effects),
             Input::Verified { step, evidence } => self.verified(step, evidence),
             Input::Command { request, by, roles, command, seen } => {
@@ -127,7 +131,7 @@ impl Engine {
         self.step(at).id.clone()
     }
 
-    fn tick(&mut self, now: Now) {
+    fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         // The approval that completes the quorum may be on its way to the journal.
         let busy = self.busy();
         let over = |flight: &Flight| !matches!(flight, Flight::Approving { .. }) || !busy;
@@ -135,9 +139,13 @@ impl Engine {
             self.flights.due(now.mono).into_iter().filter(|(_, flight)| over(flight)).collect();
         for (at, flight) in over {
             self.flights.end(at);
-            if let Flight::Approving { .. } = flight {
-                let message = "nobody approved in time".to_owned();
-                self.failed(at, Failure { kind: FailureKind::Failed, message });
+            match flight {
+                Flight::Approving { .. } => {
+                    let message = "nobody approved in time".to_owned();
+                    self.failed(at, Failure { kind: FailureKind::Failed, message });
+                }
+                Flight::Lingering { .. } => self.lingered(at, effects),
+                _ => {}
             }
         }
     }
@@ -199,6 +207,7 @@ impl Engine {
 
     /// After a takeover: what was under way is looked at, at once.
     fn take_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.linger(now);
         self.flights.stir(self.run.ready());
         for at in 0..self.run.steps.len() {
             match self.run.steps[at].state {
@@ -245,13 +254,13 @@ impl Engine {
         });
     }
 
-    fn inspected(&mut self, at: usize, found: Inspection, effects: &mut Vec<Effect>) {
+    fn inspected(&mut self, at: usize, found: Inspection, now: Now, effects: &mut Vec<Effect>) {
         let Some(Flight::Inspecting { unknown }) = self.flights.of(at) else { return };
         self.flights.begin(at, Flight::Journaling);
         if unknown {
-            return self.looked_again(at, found);
+            return self.looked_again(at, found, now);
         }
-        let (step, attempt) = (self.id(at), self.run.steps[at].attempt + 1);
+        let step = self.id(at);
         match found {
             Inspection::Satisfied(_) if self.step(at).verify.is_some() => {
                 self.flights.begin(at, Flight::Verifying { already: true });
@@ -262,13 +271,11 @@ impl Engine {
                 let evidence = vec![Evidence { what, answer: Answer::Holds(seen) }];
                 self.queue.push(Body::StepAlreadyDone { step, evidence });
             }
-            Inspection::Needed(inspected) => self.queue.push(Body::StepStarted { step, attempt, inspected }),
+            Inspection::Needed(inspected) => self.start(at, inspected, now),
             Inspection::Conflict(why) => {
                 self.queue.push(Body::Blocked(Block { step: Some(step), kind: BlockKind::Conflict, why }));
             }
-            Inspection::Unknown(why) if !self.step(at).action.previews() => {
-                self.queue.push(Body::StepStarted { step, attempt, inspected: why });
-            }
+            Inspection::Unknown(why) if !self.step(at).action.previews() => self.start(at, why, now),
             Inspection::Unknown(message) => {
                 self.failed(at, Failure { kind: FailureKind::Unreachable, message })
             }

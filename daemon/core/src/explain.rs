@@ -2,10 +2,13 @@
 //!
 //! A test lints every example: the wrong one has the finding, the right one has not.
 
+mod action;
 mod control;
 mod pages;
 mod safety;
 mod site_loss;
+
+pub use action::{ActionPage, action};
 
 use crate::finding::code::{self, Code};
 use crate::finding::{Finding, quoted};

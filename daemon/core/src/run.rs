@@ -6,12 +6,13 @@
 use crate::action::Action;
 use crate::ids::{Digest, Epoch, Identity, RunId, StepId};
 use crate::journal::{Block, Body, End, Event, Override, Trigger, VERSION};
-use crate::plan::{OnFailure, Plan};
+use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+mod fold;
 mod legal;
 
 /// Where a run stands.
@@ -94,6 +95,8 @@ pub struct StepRecord {
     pub approvals: BTreeSet<Identity>,
     /// A person skipped it.
     pub skipped_by: Option<Identity>,
+    /// The epoch under which an act of it began whose end nobody has seen: it may be under way still.
+    pub unsettled: Option<Epoch>,
 }
 
 /// An event that cannot follow.
@@ -189,6 +192,7 @@ impl Run {
             detail: String::new(),
             approvals: BTreeSet::new(),
             skipped_by: None,
+            unsettled: None,
         };
         Ok(Self {
             id,
@@ -331,181 +335,5 @@ impl Run {
     /// Whether `event` can follow, and the place of the step that it then changes.
     pub(crate) fn admits(&self, event: &Event) -> Result<Option<usize>, Illegal> {
         self.check(event).map_err(|why| Illegal { sequence: event.sequence, why })
-    }
-
-    /// The one transition function.
-    pub fn apply(&mut self, event: &Event) -> Result<(), Illegal> {
-        let step = self.admits(event)?;
-        self.sequence = event.sequence;
-        self.epoch = event.epoch;
-        self.elapsed_ms = event.elapsed_ms;
-        self.wall_ms = event.wall_ms;
-        match &event.body {
-            Body::Created { .. } => {}
-            Body::Approved { .. } => self.proposed = false,
-            Body::TookOver => self.take_over(),
-            Body::Waived { requirement, .. } => {
-                self.waived.insert(*requirement);
-                self.blocks.remove(&None);
-            }
-            Body::RequirementsMet { .. } => {
-                self.cleared = true;
-                self.blocks.remove(&None);
-            }
-            Body::Paused { .. } => self.paused = true,
-            Body::Resumed { .. } => self.paused = false,
-            Body::Blocked(block) => {
-                if let Some(at) = block.step.as_ref().and_then(|step| self.step_index(step))
-                    && matches!(self.steps[at].state, StepState::Started | StepState::Verifying)
-                {
-                    self.steps[at].state = StepState::Unknown;
-                }
-                self.blocks.insert(block.step.clone(), block.clone());
-            }
-            Body::AbortAsked { by, reason } => self.abort_asked = Some(format!("aborted by {by}: {reason}")),
-            Body::Ended { end, .. } => self.ended = Some(*end),
-            Body::Retried { step: None, .. } => {
-                self.blocks.remove(&None);
-            }
-            Body::StepStarted { .. }
-            | Body::StepActed { .. }
-            | Body::StepSucceeded { .. }
-            | Body::StepAlreadyDone { .. }
-            | Body::AttemptFailed { .. }
-            | Body::StepFailed { .. }
-            | Body::StepSkipped { .. }
-            | Body::Retried { step: Some(_), .. }
-            | Body::ApprovalGiven { .. } => self.apply_step(step.expect("the entry was admitted"), event),
-        }
-        Ok(())
-    }
-
-    fn apply_step(&mut self, at: usize, event: &Event) {
-        let record = &mut self.steps[at];
-        let before = record.state;
-        match &event.body {
-            Body::StepStarted { attempt, inspected, .. } => {
-                record.state = StepState::Started;
-                record.attempt = *attempt;
-                record.started_ms.get_or_insert(event.elapsed_ms);
-                record.detail.clone_from(inspected);
-                self.crossed |= self.plan.steps[at].point_of_no_return;
-            }
-            Body::StepActed { evidence, .. } => {
-                record.state = StepState::Verifying;
-                record.detail.clone_from(evidence);
-            }
-            Body::StepSucceeded { evidence, .. } | Body::StepAlreadyDone { evidence, .. } => {
-                record.state = match event.body {
-                    Body::StepSucceeded { .. } => StepState::Succeeded,
-                    _ => StepState::AlreadyDone,
-                };
-                if let Some(last) = evidence.last() {
-                    record.detail = format!("{}: {}", last.what, last.answer.detail());
-                }
-            }
-            Body::AttemptFailed { attempt, failure, .. } => {
-                record.state = StepState::Pending;
-                record.attempt = *attempt;
-                record.detail.clone_from(&failure.message);
-            }
-            Body::StepFailed { failure, .. } => {
-                record.state = StepState::Failed;
-                record.detail.clone_from(&failure.message);
-            }
-            Body::StepSkipped { why, by, .. } => {
-                record.state = StepState::Skipped;
-                record.detail.clone_from(why);
-                record.skipped_by.clone_from(by);
-            }
-            Body::Retried { .. } => {
-                record.state = StepState::Pending;
-                record.attempt = 0;
-            }
-            Body::ApprovalGiven { by, .. } => {
-                record.approvals.insert(by.clone());
-            }
-            _ => {}
-        }
-        let after = record.state;
-        if after.ended() {
-            record.started_ms.get_or_insert(event.elapsed_ms);
-            record.ended_ms = Some(event.elapsed_ms);
-        }
-        if after.ended() || matches!(event.body, Body::Retried { .. }) {
-            self.unblock(at);
-        }
-        self.move_step(at, before, after);
-    }
-
-    fn unblock(&mut self, at: usize) {
-        if !self.blocks.is_empty() {
-            self.blocks.remove(&Some(self.plan.steps[at].id.clone()));
-        }
-    }
-
-    /// Whether a step in `state` lets the steps that need it go on.
-    fn releases(&self, at: usize, state: StepState) -> bool {
-        match state {
-            StepState::Succeeded | StepState::AlreadyDone | StepState::Skipped => true,
-            StepState::Failed => self.plan.steps[at].on_failure == OnFailure::Continue,
-            _ => false,
-        }
-    }
-
-    fn move_step(&mut self, at: usize, before: StepState, after: StepState) {
-        let shape = self.shape.clone();
-        if after == StepState::Failed && self.plan.steps[at].on_failure == OnFailure::Abort {
-            self.aborting.insert(at);
-        } else {
-            self.aborting.remove(&at);
-        }
-        match (before.ended(), after.ended()) {
-            (false, true) => self.open -= 1,
-            (true, false) => self.open += 1,
-            _ => {}
-        }
-        match (self.releases(at, before), self.releases(at, after)) {
-            (false, true) => {
-                for &next in &shape.dependents[at] {
-                    self.unmet[next] -= 1;
-                    if self.unmet[next] == 0 && self.steps[next].state == StepState::Pending {
-                        self.ready.insert(next);
-                    }
-                }
-            }
-            (true, false) => {
-                for &next in &shape.dependents[at] {
-                    self.unmet[next] += 1;
-                    self.ready.remove(&next);
-                }
-            }
-            _ => {}
-        }
-        if after == StepState::Pending && self.unmet[at] == 0 {
-            self.ready.insert(at);
-        } else {
-            self.ready.remove(&at);
-        }
-    }
-
-    /// Attempts that were under way are Unknown, but those that only read go on.
-    fn take_over(&mut self) {
-        for at in 0..self.steps.len() {
-            let before = self.steps[at].state;
-            if !matches!(before, StepState::Started | StepState::Verifying) {
-                continue;
-            }
-            let after = match self.plan.steps[at].action {
-                Action::ApprovalAsk { .. } => continue,
-                Action::WaitUntil { .. } => StepState::Pending,
-                _ => StepState::Unknown,
-            };
-            self.steps[at].state = after;
-            if after == StepState::Pending {
-                self.steps[at].attempt = self.steps[at].attempt.saturating_sub(1);
-            }
-            self.move_step(at, before, after);
-        }
     }
 }

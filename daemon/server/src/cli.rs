@@ -140,7 +140,7 @@ its timeouts. The same seed is the same run, byte for byte.
 Exit: 0, 2 when a file cannot be read, 3 when an invariant is broken, when a service does not come back
 within its objective in 95 % of all runs, or when what is required does not hold.")]
     Simulate(simulate::SimulateArgs),
-    /// What a finding means, why it is one, a wrong and a right example
+    /// What a finding means, why it is one, a wrong and a right example; or what an action promises
     Explain(lint::ExplainArgs),
     /// The keys of fleets and playbooks as JSON schema, for editors
     #[command(after_help = "\

@@ -7,14 +7,32 @@ use crate::ids::Digest;
 use crate::journal::{Block, BlockKind, Body, Evidence};
 use crate::plan::{OnFailure, PAUSE, Step, Unreachable};
 use crate::run::{Run, StepState};
-use crate::time::Span;
+use crate::time::{Now, Span};
 
 impl Engine {
-    /// What may have been acted upon was inspected. Found done, it is verified. Otherwise it is not
-    /// done again: an attempt with an unclear end has failed as far as the playbook goes, and what a
-    /// leader left behind is for a person.
-    pub(super) fn looked_again(&mut self, at: usize, found: Inspection) {
-        let (step, unclear) = (self.id(at), self.unclear.remove(&at));
+    /// What may have been acted upon was inspected. Found done, it is verified. What a leader left
+    /// behind is done again if that does no harm, once what that leader began can no longer take
+    /// effect; otherwise a person is asked. An attempt of our own with an unclear end has failed as
+    /// far as the playbook goes.
+    pub(super) fn looked_again(&mut self, at: usize, found: Inspection, now: Now) {
+        let step = self.id(at);
+        if let (Inspection::Needed(seen) | Inspection::Unknown(seen), None) = (&found, self.unclear.get(&at))
+            && self.step(at).action.idempotent()
+        {
+            if let Some(until) = self.lingering(at, now) {
+                return self.flights.begin(at, Flight::Lingering { until });
+            }
+            let attempt = self.run.steps[at].attempt;
+            let message = format!("its leader was lost in mid-attempt, and what it did is over: {seen}");
+            let failure = Failure { kind: FailureKind::Ambiguous, message };
+            return self.queue.push(Body::AttemptFailed {
+                step,
+                attempt,
+                failure,
+                retry_in: Span::default(),
+            });
+        }
+        let unclear = self.unclear.remove(&at);
         let seen = match found {
             Inspection::Satisfied(evidence) => return self.queue.push(Body::StepActed { step, evidence }),
             Inspection::Needed(why) | Inspection::Conflict(why) | Inspection::Unknown(why) => why,

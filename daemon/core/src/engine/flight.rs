@@ -15,12 +15,13 @@ pub(super) enum Flight {
     Verifying { already: bool },
     Backoff { until: Mono },
     Approving { until: Mono },
+    Lingering { until: Mono },
 }
 
 impl Flight {
     fn until(self) -> Option<Mono> {
         match self {
-            Self::Backoff { until } | Self::Approving { until } => Some(until),
+            Self::Backoff { until } | Self::Approving { until } | Self::Lingering { until } => Some(until),
             _ => None,
         }
     }

@@ -4,8 +4,12 @@ use super::*;
 use crate::report::{Did, Report};
 
 fn command_step(policy: OnFailure) -> Step {
-    let action =
-        Action::CommandRun { command: vec!["start".into()], env: BTreeMap::new(), idempotent: false };
+    let action = Action::CommandRun {
+        command: vec!["start".into()],
+        env: BTreeMap::new(),
+        idempotent: false,
+        linger: None,
+    };
     Step { action, verify: None, on_failure: policy, ..step("one", &[]) }
 }
 

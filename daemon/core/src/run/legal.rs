@@ -64,6 +64,8 @@ impl Run {
             Body::AttemptFailed { attempt, .. } => match record.state {
                 Pending => due && *attempt == record.attempt + 1,
                 Started | Verifying => *attempt == record.attempt,
+                // Its leader was lost, and doing it again does no harm.
+                Unknown => *attempt == record.attempt && self.plan.steps[at].action.idempotent(),
                 _ => false,
             },
             Body::StepFailed { failure, .. } => match record.state {

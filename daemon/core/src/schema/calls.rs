@@ -20,6 +20,12 @@ const ROUTE: Field = Field::required("route", Type::Resource(Route), "which rout
 const CLUSTER: Field = Field::required("cluster", Type::Resource(Postgres), "which cluster");
 const AT: Field = Field::required("at", Type::Site, "in which site: `$from` or `$to`");
 const TO: Field = Field::required("to", Type::Site, "to which site: `$to` or `$from`");
+const LINGER: Field = Field::optional(
+    "linger",
+    Type::Span,
+    "how long it may still take effect when its leader is lost: so long the next one waits before it acts \
+     again; when absent, the step's timeout",
+);
 const ASKED_AT: Field = Field::in_playbook("at", Type::Site, "in which site: `$from` or `$to`");
 
 /// What a step can do.
@@ -103,6 +109,7 @@ pub static ACTIONS: &[Spec] = &[
                 Type::Flag,
                 "whether it may be sent again; when absent, all but POST and PATCH may",
             ),
+            LINGER,
         ],
         one_of: &[],
         timeout: Span::secs(30),
@@ -115,6 +122,7 @@ pub static ACTIONS: &[Spec] = &[
             Field::required("command", Type::List(&TEXT), "program and arguments"),
             Field::optional("env", Type::Map(&TEXT_OR_SECRET), "environment on top of the attempt's own"),
             Field::default("idempotent", Type::Flag, "false", "whether it may be run again"),
+            LINGER,
         ],
         one_of: &[],
         timeout: Span::secs(120),

@@ -32,7 +32,7 @@ pub struct LintArgs {
 /// `standfast explain ...`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The id of a finding, as in SF005; without it, all are listed
+    /// The id of a finding, as in SF005, or an action, as in dns.set; without it, all findings are listed
     id: Option<String>,
 }
 
@@ -97,6 +97,16 @@ fn summary(bundle: &Bundle, output: &mut Output) -> Result<(), Failure> {
 
 /// Shows the page of a finding, or the list of all.
 pub fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Failure> {
+    if let Some(page) = args.id.as_deref().and_then(explain::action) {
+        let explain::ActionPage { spec, contract } = page;
+        let value = json!({
+            "action": spec.name, "doc": spec.doc, "timeout": spec.timeout.to_string(),
+            "attempts": spec.attempts, "again": contract.again, "linger": contract.linger.to_string(),
+            "undo": contract.inverse,
+        });
+        output.data(&value, |_, out| out.write(&page.to_string()))?;
+        return Ok(Exit::Done);
+    }
     let pages: Vec<&explain::Page> = match &args.id {
         Some(id) => vec![explain::page(id).map_err(|unknown| {
             let failure = Failure::usage(unknown.message.clone());
@@ -285,6 +295,8 @@ mod tests {
         assert!(
             paper.text().contains("SF050  error    structure      the request does not fit the playbook")
         );
+        explain(&ExplainArgs { id: Some("DNS.set".into()) }, &mut output).unwrap();
+        assert!(paper.text().contains("linger    5s: so long a new leader waits before it acts again"));
         let failure = explain(&ExplainArgs { id: Some("SF999".into()) }, &mut output).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
     }

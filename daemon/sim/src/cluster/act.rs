@@ -61,6 +61,10 @@ pub(super) struct Act {
     silent: bool,
     /// It has waited on its way.
     late: bool,
+    /// How long it may take effect once another leads.
+    linger: Duration,
+    /// It waits for its leader to begin the next stage.
+    staged: bool,
 }
 
 impl Cluster<'_> {
@@ -91,6 +95,7 @@ impl Cluster<'_> {
                 (What::Verify(step, now + within), self.dice.between(ANSWER.0, ANSWER.1))
             }
             Effect::Act { step, attempt } => {
+                self.overlap(&run, step, epoch);
                 self.judge.acts(&run, step, attempt, epoch, member, self.clock.elapsed());
                 return self.act(member, (run, epoch, step), &plan, &digest);
             }
@@ -222,7 +227,9 @@ impl Cluster<'_> {
         let until = self.clock.elapsed() + timeout;
         let life = self.members[member].life;
         self.numbered += 1;
-        let act = Act { member, life, run, epoch, step, deed, stages, until, silent, late: false };
+        let linger = setting::model(self.cases, digest).lingers[step] * 99 / 100;
+        let (late, staged) = (false, false);
+        let act = Act { member, life, run, epoch, step, deed, stages, until, silent, late, linger, staged };
         self.acts.insert(self.numbered, act);
         self.clock.after(takes, Happening::Reach(self.numbered));
     }
@@ -243,6 +250,10 @@ impl Cluster<'_> {
     pub(super) fn reach(&mut self, id: u64) {
         let Some(mut act) = self.acts.remove(&id) else { return };
         let now = self.clock.elapsed();
+        // No longer than it lingers: then it was ended, or is lost.
+        if self.over_at(&act).is_some_and(|over| now >= over) {
+            return;
+        }
         let alive = self.members[act.member].life == act.life;
         if alive {
             self.look_from(act.member);
@@ -270,6 +281,7 @@ impl Cluster<'_> {
         if came == Came::Done && act.stages > 0 {
             self.numbered += 1;
             let heard = Heard { run: of.0, epoch: of.1, what: What::Stage(self.numbered) };
+            act.staged = true;
             self.acts.insert(self.numbered, act);
             return self.wake_after(member, AGAIN, Wake::Heard(Box::new(heard)));
         }
@@ -289,13 +301,29 @@ impl Cluster<'_> {
         self.acted(member, of, Duration::from_millis(10), result);
     }
 
+    /// When an act can no longer take effect; none while no other leader has begun.
+    fn over_at(&self, act: &Act) -> Option<Duration> {
+        self.judge.superseded(act.epoch).map(|at| at + act.linger)
+    }
+
+    /// A step begins to act under `epoch`: what an earlier leader began of it must be over.
+    fn overlap(&mut self, run: &RunId, step: usize, epoch: Epoch) {
+        let now = self.clock.elapsed();
+        let of = |act: &&Act| act.run == *run && act.step == step && act.epoch < epoch && !act.staged;
+        let other = self.acts.values().filter(of).find(|act| self.over_at(act).is_none_or(|over| now < over));
+        if let Some(other) = other.map(|act| act.epoch) {
+            self.judge.overlaps(run, step, (other, epoch), now);
+        }
+    }
+
     /// The next stage of an act begins, if the term still allows it.
     fn stage(&mut self, member: usize, id: u64) {
-        let Some(act) = self.acts.get(&id) else { return };
         if !self.may_act(member) {
             self.acts.remove(&id);
             return;
         }
+        let Some(act) = self.acts.get_mut(&id) else { return };
+        act.staged = false;
         self.judge.acts_on(&act.run, act.epoch, member, self.clock.elapsed());
         self.clock.after(Duration::from_millis(20), Happening::Reach(id));
     }

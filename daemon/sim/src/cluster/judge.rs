@@ -62,6 +62,8 @@ pub(super) struct Judge {
     acknowledged: BTreeMap<RunId, u64>,
     leaders: BTreeMap<Epoch, usize>,
     epoch: Epoch,
+    /// When each epoch began.
+    begun: BTreeMap<Epoch, Duration>,
     /// Until when a site is held down.
     holds: BTreeMap<SiteId, Duration>,
     unreached: [[Option<Duration>; SITES]; SITES],
@@ -83,6 +85,7 @@ impl Judge {
             acknowledged: BTreeMap::new(),
             leaders: BTreeMap::new(),
             epoch: Epoch(0),
+            begun: BTreeMap::new(),
             holds: BTreeMap::new(),
             unreached: [[None; SITES]; SITES],
             joined: BTreeMap::new(),
@@ -300,6 +303,19 @@ impl Judge {
             self.note("epochs never go back", format!("{epoch} after {}", self.epoch), now);
         }
         self.epoch = epoch;
+        self.begun.insert(epoch, now);
+    }
+
+    /// When the epoch after this one began.
+    pub(super) fn superseded(&self, epoch: Epoch) -> Option<Duration> {
+        self.begun.range(Epoch(epoch.0 + 1)..).next().map(|(_, at)| *at)
+    }
+
+    /// A step begins to act while an act of an earlier epoch may still take effect.
+    pub(super) fn overlaps(&mut self, run: &RunId, step: usize, of: (Epoch, Epoch), now: Duration) {
+        let id = self.runs.get(run).map(|tracked| tracked.run.plan.steps[step].id.to_string());
+        let what = format!("step {} of {run} under {} and under {}", id.unwrap_or_default(), of.0, of.1);
+        self.note("effects of different epochs never overlap", what, now);
     }
 
     fn entry(&mut self, cases: &[Case], store: &Store, id: &RunId, event: &Event, now: Duration) {

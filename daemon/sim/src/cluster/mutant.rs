@@ -21,11 +21,13 @@ pub enum Mutant {
     NoSentry,
     /// A site renews its lease although it was fenced.
     NoFencedKey,
+    /// What an earlier leader began is not waited out.
+    NoLinger,
 }
 
 impl Mutant {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoGuards,
         Self::NoDemotion,
         Self::FenceWithoutProof,
@@ -35,6 +37,7 @@ impl Mutant {
         Self::NoAdvice,
         Self::NoSentry,
         Self::NoFencedKey,
+        Self::NoLinger,
     ];
 
     /// As it is called on the command line.
@@ -49,6 +52,7 @@ impl Mutant {
             Self::NoAdvice => "no-advice",
             Self::NoSentry => "no-sentry",
             Self::NoFencedKey => "no-fenced-key",
+            Self::NoLinger => "no-linger",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Mutant;
 use crate::world::{Deed, Places, Question, Targets, World};
+use standfast_core::action::Action;
 use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
 use standfast_core::check::{Check, Kind};
@@ -12,10 +13,15 @@ use standfast_core::time::Span;
 use standfast_core::timing::{Profile, Timing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 const FLEET: &str = include_str!("fleet.yaml");
 const ORDERS: &str = include_str!("orders.yaml");
 const STOCK: &str = include_str!("stock.yaml");
+
+/// How long what the playbooks declare to linger does so; and as they say it.
+const LINGERS: Duration = Duration::from_secs(12);
+const DECLARED: &str = "linger: 12s";
 
 /// One fleet under one timing.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) deeds: Vec<Deed>,
+    /// How long each may still take effect when its leader is lost.
+    pub(super) lingers: Vec<Duration>,
     pub(super) verify: Vec<Vec<(String, Question)>>,
     pub(super) require: Vec<(String, Question)>,
 }
@@ -51,9 +59,10 @@ impl Case {
         let fleet = format!(
             "# {name}\n{FLEET}\ntiming: {{profile: {preset}, hold_down: {hold_down}{confirm}}}\nautomation: {automation}\n"
         );
+        let said = if mutant == Some(Mutant::NoLinger) { "linger: 1ms" } else { DECLARED };
         let files = vec![
             SourceFile::new("fleet.yaml", fleet),
-            SourceFile::new("orders.yaml", ORDERS),
+            SourceFile::new("orders.yaml", ORDERS.replace(DECLARED, said)),
             SourceFile::new("stock.yaml", STOCK),
         ];
         let bundle = Arc::new(Bundle::load(files).0.expect("the fleet of the simulator has no errors"));
@@ -122,5 +131,14 @@ fn modelled(plan: &Plan, targets: &mut Targets) -> Model {
         .map(|step| step.verify.iter().flat_map(|verify| &verify.all).map(&mut asked).collect())
         .collect();
     let deeds = plan.steps.iter().map(|step| targets.deed(&step.action)).collect();
-    Model { deeds, verify, require }
+    let lingers = plan.steps.iter().map(|step| lingers(&step.action, step.timeout)).collect();
+    Model { deeds, lingers, verify, require }
+}
+
+/// Whatever a playbook declares, the world does not care.
+fn lingers(action: &Action, timeout: Span) -> Duration {
+    match action {
+        Action::HttpRequest { linger: Some(_), .. } => LINGERS,
+        action => action.linger(timeout).0,
+    }
 }

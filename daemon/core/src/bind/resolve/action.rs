@@ -46,6 +46,7 @@ impl Scope<'_> {
                 command: args.texts("command").into_iter().map(|word| word.value).collect(),
                 env: values(args, "env"),
                 idempotent: args.flag("idempotent").unwrap_or(false),
+                linger: args.span("linger"),
             }),
             "wait.until" => Ok(Action::WaitUntil {
                 all: args.calls("all").into_iter().map(|call| self.check(call)).collect::<Result<_, _>>()?,
@@ -118,6 +119,7 @@ impl Scope<'_> {
             body: args.text("body").map(str::to_owned),
             status: status.collect(),
             idempotent: args.flag("idempotent").unwrap_or_else(|| action::repeats(&method)),
+            linger: args.span("linger"),
             method,
         })
     }
