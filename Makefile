@@ -1,6 +1,6 @@
 # Standfast: what to type. Every target sets up what it needs; see integration/parts.sh.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab sim soak fuzz bench lint fmt clean ready
+.PHONY: help demo test lab chaos sim soak fuzz bench lint fmt clean ready
 SHELL := /bin/bash
 
 # The store of the demo: `embedded` (one daemon) or `etcd` (three members, three daemons).
@@ -9,6 +9,9 @@ STORE ?= embedded
 # Of `make sim`: how many seeds, and the first of them.
 SEEDS ?= 2000
 FIRST ?= 1
+
+# Of `make chaos`: for how long, and which faults.
+MINUTES ?= 3
 
 # For each target of `make fuzz`, in seconds. SEED=n throws the same files again.
 TIME ?= 60
@@ -21,6 +24,7 @@ help:
 	@echo "make demo STORE=etcd   the same with three etcd members and three daemons"
 	@echo "make test              every test that needs only loopback, real parts included"
 	@echo "make lab               sites in network namespaces, cut off from each other; no root needed"
+	@echo "make chaos             the same, everything broken at random and judged (MINUTES=m SEED=s)"
 	@echo "make sim               whole clusters in virtual time, everything failing (SEEDS=n FIRST=n)"
 	@echo "make soak              the same for a million seeds or one hour"
 	@echo "make fuzz              changed files thrown at parser and proof, 60 s each (TIME=s SEED=n)"
@@ -54,6 +58,12 @@ lab: ready
 	@$(PARTS) cargo build -p standfast -p standfast-integration --bins
 	@$(PARTS) cargo test -p standfast-integration --test lab \
 		--config 'target."cfg(unix)".runner = ["integration/lab.sh"]' -- --test-threads=1
+
+# Rounds of about a minute; the same seed breaks the same.
+chaos: ready
+	@integration/lab.sh --check
+	@$(PARTS) cargo build -p standfast -p standfast-integration --bins
+	@$(PARTS) exec integration/lab.sh target/debug/chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Needs no parts: the core and the simulator are pure.
 sim:

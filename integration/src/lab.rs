@@ -8,6 +8,7 @@
 //! - [`gate`] is a door in front of a part that one observer finds shut and another open;
 //! - [`net`] puts sites into namespaces of their own and cuts them off;
 //! - [`sentry`] stops the database of a site that is cut off;
+//! - [`timeline`] merges what all of them have logged;
 //! - [`world`] is everything together, brought to a steady state;
 //! - [`town`] is the same for the core of `playbooks/pangyo-2022/fixed`.
 
@@ -19,5 +20,6 @@ pub mod gate;
 pub mod member;
 pub mod net;
 pub mod sentry;
+pub mod timeline;
 pub mod town;
 pub mod world;

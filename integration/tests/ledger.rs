@@ -13,7 +13,6 @@ use standfast_integration::given::{Given, fails};
 use standfast_integration::parts::ledger::{self, Ear, Ledger};
 use standfast_integration::parts::ports;
 use standfast_integration::parts::scratch::Scratch;
-use standfast_integration::parts::site_program;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -36,12 +35,8 @@ fn request(at: SocketAddr) -> Action {
 }
 
 fn command(ledger: &Ledger) -> Outcome<Action> {
-    let Ledger { file, target, takes_ms } = ledger;
-    let program = site_program()?.display().to_string();
-    let (file, takes) = (file.display().to_string(), takes_ms.to_string());
-    let words = [&program, "act", "--file", &file, "--target", target, "--takes-ms", &takes];
     Ok(Action::CommandRun {
-        command: words.map(str::to_owned).to_vec(),
+        command: ledger.command()?,
         env: BTreeMap::new(),
         idempotent: true,
         linger: None,

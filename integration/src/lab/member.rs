@@ -122,9 +122,15 @@ impl Member {
 
     /// Starts it again on its own data and addresses; kills it first if it runs.
     pub async fn restart(&mut self) -> Result<()> {
+        self.revive().await?;
+        self.until_ready().await
+    }
+
+    /// The same without waiting for more than its process.
+    pub async fn revive(&mut self) -> Result<()> {
         self.part.kill();
         self.part = spawn(&self.plan).await?;
-        self.until_ready().await
+        Ok(())
     }
 
     /// Writes a secret, in place of the one of that name.

@@ -81,6 +81,12 @@ impl Net {
         self.render()
     }
 
+    /// Drops exactly this from now on, in percent.
+    pub fn drops(&mut self, dropped: BTreeMap<(End, End), u8>) -> Result<()> {
+        self.dropped = dropped;
+        self.render()
+    }
+
     /// Takes every drop back.
     pub fn heal(&mut self) -> Result<()> {
         self.dropped.clear();

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use standfast_proto::v1::{ConditionOutcome, GuardDecision, GuardOutcome, Mode, Verdict};
+use standfast_proto::v1::{ConditionOutcome, GuardDecision, GuardOutcome, Mode, Sentry, Verdict};
 
 use super::bundle::{Bundle, Places};
 use super::cluster::{Cluster, Common, Kind};
 use super::gate::Gate;
-use super::sentry::{self, Sentry};
+use super::sentry;
 use crate::parts::client::Client;
 use crate::parts::process::Way;
 use crate::parts::scratch::Scratch;
@@ -80,7 +80,7 @@ pub struct World {
     /// The gates before the shop and the database of site a, as the fleet has them; may be none.
     pub gates: Vec<Gate>,
     /// The sentry of site a, if there is one.
-    pub sentry: Option<Sentry>,
+    pub sentry: Option<sentry::Sentry>,
 }
 
 impl World {
@@ -126,7 +126,9 @@ impl World {
         if setup.sentry {
             let member = cluster.members.iter().find(|member| member.site == "a");
             let member = member.ok_or_else(|| Error::answer("lab", "a sentry needs a member in a"))?;
-            sentry = Some(Sentry::start(&scratch.site("a")?, &common.bundle, member, cluster.pki()).await?);
+            sentry = Some(
+                sentry::Sentry::start(&scratch.site("a")?, &common.bundle, member, cluster.pki()).await?,
+            );
             tell("a sentry in a");
         }
         Ok(World { cluster, shop, bundle, gates, sentry })
@@ -178,6 +180,19 @@ impl World {
             let plan = api.plan(Mode::Emergency).await.map_err(|e| e.to_string())?;
             let unmet = plan.requires.iter().find(|one| one.outcome() != ConditionOutcome::Holds);
             unmet.map_or(Ok(()), |one| Err(format!("{}: {}", one.condition, one.answer)))
+        })
+        .await
+    }
+
+    /// Waits until the lease of site a is held and its sentry is heard: from then on the end of the
+    /// lease proves a fence.
+    pub async fn until_enforced(&self) -> Result<()> {
+        let mut api = self.cluster.api()?;
+        api.until(STEADY, "an enforced lease", async |api| {
+            let lease = api.site("a").await.map_err(|e| e.to_string())?.lease.ok_or("a has no lease")?;
+            let well = |sentry: &Sentry| sentry.trouble.is_empty() && sentry.state == "open";
+            let enforced = lease.held && !lease.sentries.is_empty() && lease.sentries.iter().all(well);
+            if enforced { Ok(()) } else { Err(format!("{lease:?}")) }
         })
         .await
     }

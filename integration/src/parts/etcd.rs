@@ -123,10 +123,16 @@ impl Etcd {
 
     /// Starts a member again on its data; it must not run.
     pub async fn restart(&mut self, member: usize) -> Result<()> {
+        self.revive(member).await?;
+        self.until_ready(member).await
+    }
+
+    /// The same without waiting for more than its process.
+    pub async fn revive(&mut self, member: usize) -> Result<()> {
         let Member { site, args, part, .. } = &mut self.members[member];
         part.kill();
         *part = start_member(site, args).await?;
-        self.until_ready(member).await
+        Ok(())
     }
 
     /// A client that talks to one member only.
@@ -134,7 +140,8 @@ impl Etcd {
         client(self.endpoint(member), self.tls.as_ref()).await
     }
 
-    async fn leads(&self, member: usize) -> std::result::Result<bool, etcd_client::Error> {
+    /// Whether a member leads, as it sees it itself.
+    pub async fn leads(&self, member: usize) -> std::result::Result<bool, etcd_client::Error> {
         let status = self.client(member).await?.status().await?;
         let own = status.header().map_or(0, |header| header.member_id());
         Ok(own != 0 && own == status.leader())

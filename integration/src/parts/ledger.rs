@@ -93,6 +93,14 @@ impl Ledger {
         })
     }
 
+    /// The command as it is typed: program and arguments.
+    pub fn command(&self) -> Result<Vec<String>> {
+        let (program, file) = (site_program()?.display().to_string(), self.file.display().to_string());
+        let takes = self.takes_ms.to_string();
+        let words = [&program, "act", "--file", &file, "--target", &self.target, "--takes-ms", &takes];
+        Ok(words.map(str::to_owned).to_vec())
+    }
+
     /// The command, `site act`: reads who acts from its environment; returns what to end with.
     pub fn act(&self) -> Result<u8> {
         let variable = |name: &str| {

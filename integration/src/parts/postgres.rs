@@ -105,20 +105,17 @@ impl Postgres {
     }
 
     async fn start(site: &Path, address: SocketAddr, passwords: Passwords) -> Result<Postgres> {
-        let settings = SETTINGS.iter().flat_map(|setting| ["-c", setting]);
-        let mut part = tool(site, "postgres")?
-            .args([path_arg("-D", &data(site))])
-            .args(["-c".into(), format!("listen_addresses={}", address.ip())])
-            .args(["-c".into(), format!("port={}", address.port())])
-            .args(settings)
-            .start()
-            .await?;
-        let login = login(address, SUPERUSER, SUPERUSER, &passwords.superuser);
-        part.until("an answer to SQL", READY, || async {
-            open(&login).await.map(drop).map_err(|e| e.to_string())
-        })
-        .await?;
-        Ok(Postgres { address, passwords, site: site.to_path_buf(), part })
+        let part = spawn(site, address).await?;
+        let mut server = Postgres { address, passwords, site: site.to_path_buf(), part };
+        server.until_answers().await?;
+        Ok(server)
+    }
+
+    /// Waits until it answers SQL.
+    pub async fn until_answers(&mut self) -> Result<()> {
+        let login = self.login(SUPERUSER, SUPERUSER, &self.passwords.superuser);
+        let ask = || async { open(&login).await.map(drop).map_err(|e| e.to_string()) };
+        self.part.until("an answer to SQL", READY, ask).await
     }
 
     async fn make_roles(&self) -> Result<()> {
@@ -188,8 +185,14 @@ impl Postgres {
 
     /// Starts it again on the same data, in whatever role the data say.
     pub async fn restart(&mut self) -> Result<()> {
+        self.revive().await?;
+        self.until_answers().await
+    }
+
+    /// The same without waiting for more than its process.
+    pub async fn revive(&mut self) -> Result<()> {
         self.part.kill();
-        *self = Postgres::start(&self.site, self.address, self.passwords.clone()).await?;
+        self.part = spawn(&self.site, self.address).await?;
         Ok(())
     }
 
@@ -235,6 +238,16 @@ pub(super) fn data(site: &Path) -> PathBuf {
 
 fn path_arg(option: &str, path: &Path) -> String {
     format!("{option}{}", path.display())
+}
+
+async fn spawn(site: &Path, address: SocketAddr) -> Result<Part> {
+    tool(site, "postgres")?
+        .args([path_arg("-D", &data(site))])
+        .args(["-c".into(), format!("listen_addresses={}", address.ip())])
+        .args(["-c".into(), format!("port={}", address.port())])
+        .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
+        .start()
+        .await
 }
 
 /// A program of PostgreSQL, as the user that owns the data.

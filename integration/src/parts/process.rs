@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{Error, Result};
@@ -182,9 +184,20 @@ impl Way {
     }
 }
 
+/// Waits until nobody else starts, stops or resumes something in a site, and keeps others from it for
+/// as long as what it returns lives.
+pub fn one_at_a_time(site: &Path) -> Result<File> {
+    let path = site.join("treated");
+    let failed = || Error::io(format!("locking {}", path.display()));
+    let file = File::create(&path).map_err(failed())?;
+    flock(&file, FlockOperation::LockExclusive).map_err(|error| failed()(error.into()))?;
+    Ok(file)
+}
+
 /// Does it to everything that these parts of a site have started, and says so only when it is
 /// seen of all of them.
 pub fn treat(site: &Path, parts: &[String], way: Way, within: Duration) -> Result<usize> {
+    let _held = one_at_a_time(site)?;
     let mut guards = Vec::new();
     for part in parts {
         let file = pid_file(site, part);

@@ -88,3 +88,12 @@ pub async fn rows(site: &Site) -> Result<BTreeSet<i64>> {
     let rows = rows.map_err(|e| Error::answer(format!("rows of site {}", site.name), e))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
+
+/// All rows that a site's database has: the id, who wrote it, and when the customer sent it, in
+/// milliseconds since 1970.
+pub async fn stored(site: &Site) -> Result<Vec<(i64, String, i64)>> {
+    let sql = "select id, site, (extract(epoch from at) * 1000)::bigint from orders order by id";
+    let rows = site.postgres.shop().await?.query(sql, &[]).await;
+    let rows = rows.map_err(|e| Error::answer(format!("rows of site {}", site.name), e))?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+}

@@ -6,10 +6,12 @@ use standfast_integration::lab::net::Net;
 use standfast_integration::lab::world::{Setup, World};
 use standfast_integration::parts::scratch::Scratch;
 
+mod chaos;
 mod cut;
 mod leader_alone;
 mod no_store;
 mod one_way;
+mod returning_leader;
 mod sentry;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;

@@ -32,13 +32,13 @@ fn enforced(lease: &SiteLease) -> bool {
 async fn guarded() -> Outcome<Lab> {
     let setup = Setup::new(Kind::Etcd).led_from("w").guarded();
     let lab = Lab::start(setup).await?;
-    until_lease(&mut lab.world.cluster.api()?, "an enforced lease", enforced).await?;
+    lab.world.until_enforced().await?;
     Ok(lab)
 }
 
 /// Whether the database of site a takes a write now, asked beside the network: its process stands
 /// still, is dead, or answers.
-async fn writes(world: &World) -> bool {
+pub(super) async fn writes(world: &World) -> bool {
     let asked = async {
         let primary = world.shop.a.postgres.superuser().await.ok()?;
         primary.execute("create table if not exists asked (at timestamptz)", &[]).await.ok()
