@@ -12,6 +12,7 @@ use super::disk::Disk;
 use super::inject::Injector;
 use super::keys;
 use super::schedule::Schedule;
+use crate::lab::api::short;
 use crate::lab::cluster::Kind;
 use crate::lab::member::SITES;
 use crate::lab::net::Net;
@@ -104,6 +105,9 @@ impl Stage {
             let at = format!("{{a: \"http://{listen}\", b: \"http://{listen}\"}}");
             bundle.edit_fleet("resources:\n", &format!("resources:\n  ear: {{endpoint: {at}}}\n"))?;
             bundle.edit_playbook("hold: 10s", "hold: 1s")?;
+            // A site may be back before its fence is proven: then a person is asked, and soon.
+            let fence = "any_of: [site_lease_expired]}\n";
+            bundle.edit_playbook(fence, &format!("{fence}    timeout: 10s\n"))?;
             for (number, before) in (1..).zip(["drain", "name", "ramp"]) {
                 bundle.edit_playbook(&format!("  - id: {before}\n"), &steps(number, before, &command)?)?;
             }
@@ -140,8 +144,11 @@ impl Stage {
         tokio::time::sleep_until((begun + schedule.lasts).into()).await;
         injector.heal(world, net, disks).await?;
         let restless = self.until_rest(&customer).await.err().map(|error| error.to_string());
-        let runs = self.world.cluster.api()?.runs().await.unwrap_or_default();
-        let runs = runs.iter().map(crate::lab::api::short).collect();
+        let mut api = self.world.cluster.api()?;
+        let mut runs = Vec::new();
+        for run in api.runs().await.unwrap_or_default() {
+            runs.push(short(&api.run(&run.id).await.unwrap_or(run)));
+        }
         let history = self.collect(customer.stop().await, clock, injector).await?;
         Ok((history, runs, restless))
     }
@@ -160,7 +167,7 @@ impl Stage {
                 let runs = api.runs().await.map_err(|e| e.to_string())?;
                 let busy = |run: &&Run| matches!(run.state(), RunState::Running | RunState::RollingBack);
                 match runs.iter().find(busy) {
-                    Some(run) => Err(crate::lab::api::short(run)),
+                    Some(run) => Err(short(run)),
                     None => Ok(runs),
                 }
             })
