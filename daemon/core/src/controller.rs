@@ -21,16 +21,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod decide;
+mod flaps;
 mod freeze;
 mod holds;
+mod kept;
 mod message;
 mod refused;
 mod start;
 
 pub use engine::command::{About, RefusalKind, Unmet};
+use flaps::Flapping;
+pub use flaps::Flaps;
 pub use freeze::Freeze;
 use freeze::{Frozen, outlasts};
 use holds::Holds;
+pub use kept::{Keep, Kept};
 pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject, site_etag};
 
 /// The largest request that is taken, in bytes.
@@ -59,6 +64,7 @@ pub struct Controller {
     engines: BTreeMap<RunId, Engine>,
     holds: Holds,
     frozen: Frozen,
+    flaps: Flapping,
     readiness: Book,
     loaded: bool,
     creating: Option<Creation>,
@@ -87,6 +93,7 @@ impl Controller {
             engines: BTreeMap::new(),
             holds: Holds::default(),
             frozen: Frozen::default(),
+            flaps: Flapping::default(),
             readiness: Book::default(),
             loaded: false,
             creating: None,
@@ -141,12 +148,13 @@ impl Controller {
     pub fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
-            Input::Loaded { runs, holds, freeze } => {
+            Input::Loaded { runs, holds, kept } => {
                 self.loaded = true;
-                self.frozen = Frozen::from(freeze, now);
+                self.keep(kept, now);
                 self.holds = Holds::loaded(holds, now);
                 for run in runs {
                     let id = run.id.clone();
+                    self.flaps.leaves(&run.plan.request.from, &id);
                     self.engines.insert(id.clone(), Engine::new(run, self.me.clone(), self.epoch, now));
                     self.drive(&id, engine::Input::Tick, now, &mut effects);
                 }
@@ -167,8 +175,7 @@ impl Controller {
                 self.judge(now, &mut effects);
                 if self.loaded {
                     effects.extend(self.holds.due(now).map(Effect::Holds));
-                    let freeze = self.frozen.due(now);
-                    effects.extend(freeze.map(|freeze| Effect::Frozen { freeze, request: None }));
+                    effects.extend(self.kept_due(now));
                 }
                 effects.extend(self.readiness.due(now).map(Effect::Readiness));
             }
@@ -254,13 +261,14 @@ impl Controller {
                 let answer = Err(Refusal::new(RefusalKind::Precondition, message));
                 effects.push(Effect::Answer { request, answer });
             }
-            Ask::Acknowledge { site, seen, .. } => {
-                let answer = self.acknowledge(&site, seen.as_deref(), now).map(|()| {
+            Ask::Acknowledge { site, seen, .. } => match self.acknowledge(&site, seen.as_deref(), now) {
+                Ok(()) => {
                     effects.push(Effect::Holds(self.holds.left(now)));
-                    None
-                });
-                effects.push(Effect::Answer { request, answer });
-            }
+                    let keep = Keep::Flaps(self.flaps.store(self.flaps_within(), now));
+                    effects.push(Effect::Keep { keep, request: Some(request) });
+                }
+                Err(refusal) => effects.push(Effect::Answer { request, answer: Err(refusal) }),
+            },
             Ask::Rejoin { site, .. } => {
                 let fenced = self.court.leases().fenced.contains_key(&site);
                 let held = self.engines.values().map(Engine::run).find(|run| run.plan.request.from == site);
@@ -289,7 +297,7 @@ impl Controller {
                     // It holds at once, and is answered when it is stored.
                     None => {
                         self.frozen = Frozen::from(Some(freeze.clone()), now);
-                        Effect::Frozen { freeze: Some(freeze), request: Some(request) }
+                        Effect::Keep { keep: Keep::Freeze(Some(freeze)), request: Some(request) }
                     }
                 });
             }
@@ -297,7 +305,7 @@ impl Controller {
                 effects.push(match self.frozen.is(now) {
                     Some(_) => {
                         self.frozen = Frozen::default();
-                        Effect::Frozen { freeze: None, request: Some(request) }
+                        Effect::Keep { keep: Keep::Freeze(None), request: Some(request) }
                     }
                     None => {
                         let refusal = Refusal::new(RefusalKind::Precondition, "the cluster is not frozen");
@@ -317,15 +325,18 @@ impl Controller {
         let lock = format!("site/{site}");
         let mut runs = self.engines.values().map(Engine::run);
         let run = runs.find(|run| start::locks(&run.plan).contains(&lock)).map(|run| &run.id);
-        let etag = site_etag(self.holds.of(site, now).is_some(), run);
+        let held = self.holds.of(site, now).is_some() || self.flaps.left(site).is_some();
+        let etag = site_etag(held, self.flaps.locks(site), run);
         if seen.is_some_and(|seen| seen != etag) {
             let message = format!("site {site} has changed since you read it; read it again");
             return Err(Refusal::new(RefusalKind::Stale, message).about(About::Site(site.clone())));
         }
-        match self.holds.end(site) {
-            true => Ok(()),
-            false => Err(Refusal::new(RefusalKind::Precondition, format!("{site} is not held down"))),
+        let held = self.holds.end(site);
+        if self.flaps.acknowledge(site) || held {
+            return Ok(());
         }
+        let message = format!("{site} is neither held down nor locked");
+        Err(Refusal::new(RefusalKind::Precondition, message))
     }
 
     /// Gives an input to a run and passes its effects on.
@@ -358,6 +369,15 @@ impl Controller {
             self.engines.remove(id);
             let begun = self.begun_holds(id, &plan, end);
             self.holds.begin(begun, now);
+            let (from, to) = (&plan.request.from, &plan.request.to);
+            match end {
+                End::Cancelled if self.withdrawn.remove(id) => self.flaps.returns(from),
+                End::Succeeded | End::Partial => {
+                    self.flaps.leaves(from, id);
+                    self.flaps.returns(to);
+                }
+                _ => self.flaps.leaves(from, id),
+            }
             self.withdrawn.remove(id);
         }
     }
@@ -403,6 +423,7 @@ impl Controller {
         // Before its first effect: a leader in the site that is left hands over, if it can.
         let elsewhere = |site: &SiteId| *site != plan.request.from && *site != self.site;
         let from_here = plan.request.from == self.site && self.court.members().any(elsewhere);
+        self.flaps.leaves(&plan.request.from, &run);
         let folded = Run::new(run.clone(), plan, &created).expect("this controller made its first entry");
         self.engines.insert(run.clone(), Engine::new(folded, self.me.clone(), self.epoch, now));
         if from_here {

@@ -79,7 +79,7 @@ impl Town {
         let mut controller = Controller::new("m-leader".into(), site.into(), Epoch(7));
         let now = Now { mono: Mono::from_ms(0), wall_ms: 0 };
         controller.on(Input::Bundle(bundle(settings)), now);
-        controller.on(Input::Loaded { runs: vec![], holds: BTreeMap::new(), freeze: None }, now);
+        controller.on(Input::Loaded { runs: vec![], holds: BTreeMap::new(), kept: Kept::default() }, now);
         let requirement = Answer::Holds("ok".into());
         let live = vec!["b", "w"];
         Self {
@@ -176,6 +176,7 @@ impl Town {
         self.give(Input::Asked { request: "q".into(), by: by.into(), ask });
         self.effects.iter().rev().find_map(|effect| match effect {
             Effect::Answer { answer, .. } => Some(answer.clone()),
+            Effect::Keep { request: Some(_), .. } => Some(Ok(None)),
             Effect::Create(creation) if creation.request.is_some() => {
                 let run = creation.run.clone();
                 Some(Ok(Some(Subject { run, sequence: 1, existed: false })))
@@ -213,6 +214,8 @@ impl Town {
     }
 }
 
+#[path = "controller_test/flaps.rs"]
+mod flaps;
 #[path = "controller_test/freezes.rs"]
 mod freezes;
 #[path = "controller_test/wishes.rs"]
@@ -424,7 +427,7 @@ fn a_playbook_may_ask_for_more_patience() {
 fn the_end_of_one_run_keeps_the_hold_downs_of_others() {
     let mut town = Town::new(ACT, "w");
     let other = BTreeMap::from([(SiteId::from("z"), Span::secs(1_000))]);
-    town.give(Input::Loaded { runs: vec![], holds: other, freeze: None });
+    town.give(Input::Loaded { runs: vec![], holds: other, kept: Kept::default() });
     town.votes = [Vote::Up; 2];
     town.pass(5_000);
     town.ask("kim", start("leave", vec![]));

@@ -56,11 +56,14 @@ pub enum Guard {
     /// Nobody has frozen the cluster.
     #[serde(rename = "G13")]
     Freeze,
+    /// The sites do not come and go.
+    #[serde(rename = "G14")]
+    Flaps,
 }
 
 impl Guard {
     /// All, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Quorum,
         Self::Freshness,
         Self::Confirm,
@@ -74,6 +77,7 @@ impl Guard {
         Self::Fence,
         Self::Readiness,
         Self::Freeze,
+        Self::Flaps,
     ];
 
     /// `G01` and so on.
@@ -97,6 +101,7 @@ impl Guard {
             Self::Fence => "fence",
             Self::Readiness => "readiness",
             Self::Freeze => "freeze",
+            Self::Flaps => "flaps",
         }
     }
 }
@@ -145,12 +150,16 @@ pub struct Facts<'a> {
     pub locked: Option<(RunId, String)>,
     /// The longest hold-down left on one of the sites.
     pub hold: Option<(SiteId, Span)>,
+    /// The run that has left the site, which was not healthy since.
+    pub left: Option<RunId>,
     /// Whether the playbook could run as the last look has it, and why (not).
     pub readiness: Result<String, String>,
     /// What stops the site when it is cut off, or why nothing does.
     pub enforced: Result<String, String>,
     /// Who wants nothing to run by itself, if anybody does.
     pub frozen: Option<Freeze>,
+    /// The one of the sites that went down too often.
+    pub flapped: Option<SiteId>,
 }
 
 /// A rule: passes with a reason, or refuses with one.
@@ -169,7 +178,8 @@ const BEFORE: [(Guard, Rule); 9] = [
 ];
 
 /// Those with a number after what only a run can ask.
-const AFTER: [(Guard, Rule); 2] = [(Guard::Readiness, readiness), (Guard::Freeze, freeze)];
+const AFTER: [(Guard, Rule); 3] =
+    [(Guard::Readiness, readiness), (Guard::Freeze, freeze), (Guard::Flaps, flaps)];
 
 /// Asks every guard, in order.
 pub fn ask(facts: &Facts<'_>) -> Vec<Ruling> {
@@ -285,10 +295,17 @@ fn locks(facts: &Facts<'_>) -> Result<String, String> {
 }
 
 fn hold_down(facts: &Facts<'_>) -> Result<String, String> {
-    match &facts.hold {
-        None => Ok("no hold-down".into()),
-        Some((site, left)) => Err(format!(
+    if let Some((site, left)) = &facts.hold {
+        return Err(format!(
             "{site} is held down for {left} after the last run; to end it: standfast site ack {site} --reason ..."
+        ));
+    }
+    let site = &facts.finding.site;
+    match &facts.left {
+        None => Ok("no hold-down".into()),
+        Some(run) => Err(format!(
+            "run {run} has left {site}, which was not healthy since; to let it be left again: \
+             standfast site ack {site} --reason ..."
         )),
     }
 }
@@ -323,6 +340,16 @@ fn freeze(facts: &Facts<'_>) -> Result<String, String> {
     match &facts.frozen {
         None => Ok("nobody has frozen the cluster".into()),
         Some(freeze) => Err(format!("{freeze}; to end it: standfast thaw --reason ...")),
+    }
+}
+
+fn flaps(facts: &Facts<'_>) -> Result<String, String> {
+    let (count, within) = (facts.rules.timing.flaps, facts.rules.timing.flaps_within);
+    match &facts.flapped {
+        None => Ok(format!("neither site went down {count} times within {within}")),
+        Some(site) => Err(format!(
+            "{site} went down {count} times within {within}; to unlock it: standfast site ack {site} --reason ..."
+        )),
     }
 }
 

@@ -34,9 +34,11 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         destination: Ok("w says UP".into()),
         locked: None,
         hold: None,
+        left: None,
         readiness: Ok("ready, looked at 3m ago".into()),
         enforced: Err("it has no sentry".into()),
         frozen: None,
+        flapped: None,
     }
 }
 
@@ -100,6 +102,12 @@ fn each_guard_refuses_alone() {
             Guard::HoldDown,
             Facts { hold: Some(("a".into(), Span::secs(60))), ..facts(&rules, &good) },
             "site ack a",
+        ),
+        (Guard::HoldDown, Facts { left: Some("r7-1".into()), ..facts(&rules, &good) }, "r7-1 has left a"),
+        (
+            Guard::Flaps,
+            Facts { flapped: Some("b".into()), ..facts(&rules, &good) },
+            "b went down 3 times within 30m; to unlock it: standfast site ack b",
         ),
         (
             Guard::Readiness,

@@ -53,6 +53,10 @@ pub struct Timing {
     pub loop_lag: Span,
     /// After a run, until the next automatic one.
     pub hold_down: Span,
+    /// So often a site may go down within `flaps_within`; then it is locked.
+    pub flaps: u32,
+    /// How long a site that went down is counted for it.
+    pub flaps_within: Span,
     /// The election timeout that etcd is started with.
     pub election: Span,
     /// Of the lease of a site that has sentries.
@@ -89,6 +93,8 @@ impl Timing {
                 gap: Span::secs(2),
                 loop_lag: Span::ms(500),
                 hold_down: Span::secs(3_600),
+                flaps: 3,
+                flaps_within: Span::secs(1_800),
                 election: Span::secs(1),
                 site_ttl: Span::secs(15),
                 isolate: Span::secs(9),
@@ -110,6 +116,8 @@ impl Timing {
                 gap: Span::secs(2),
                 loop_lag: Span::ms(500),
                 hold_down: Span::secs(3_600),
+                flaps: 3,
+                flaps_within: Span::secs(1_800),
                 election: Span::secs(1),
                 site_ttl: Span::secs(4),
                 isolate: Span::ms(2_500),
@@ -119,7 +127,7 @@ impl Timing {
     }
 
     /// Every window by its key in the fleet, as it is written there.
-    pub fn values(&self) -> [(&'static str, String); 19] {
+    pub fn values(&self) -> [(&'static str, String); 21] {
         [
             ("interval", self.interval.to_string()),
             ("timeout", self.timeout.to_string()),
@@ -136,6 +144,8 @@ impl Timing {
             ("gap", self.gap.to_string()),
             ("loop_lag", self.loop_lag.to_string()),
             ("hold_down", self.hold_down.to_string()),
+            ("flaps", self.flaps.to_string()),
+            ("flaps_within", self.flaps_within.to_string()),
             ("election", self.election.to_string()),
             ("site_ttl", self.site_ttl.to_string()),
             ("isolate", self.isolate.to_string()),
@@ -229,6 +239,12 @@ impl Timing {
             if value == 0 {
                 found.push((name, format!("{name} must be at least 1")));
             }
+        }
+        if self.flaps < 2 {
+            found.push((
+                "flaps",
+                format!("flaps ({}) must be at least 2: the first loss is no flap", self.flaps),
+            ));
         }
         // The store grants leases in whole seconds.
         for (name, ttl) in [("ttl", self.ttl), ("site_ttl", self.site_ttl)] {

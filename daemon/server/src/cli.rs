@@ -15,6 +15,7 @@ pub mod bundle;
 pub mod client;
 pub mod exit;
 pub mod freeze;
+pub mod guards;
 pub mod human;
 pub mod lint;
 pub mod member;

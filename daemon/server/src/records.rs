@@ -22,6 +22,7 @@
 //! sites/SITE/roster          who enforces that, as known at the last renewal
 //! sites/SITE/fenced          the run that took over: the lease is not renewed any more
 //! holds                      what is left of every hold-down
+//! flaps                      which sites came and went, how long ago, and which a run has left
 //! freeze                     who wants nothing to run by itself, why, and what is left of it
 //! refusals/SITE/GUARD        the last failover that this guard refused, also to a person;
 //!                            GUARD is `required` for what is no guard's
@@ -73,6 +74,8 @@ pub const REQUESTS: &str = "requests/";
 pub const SITES: &str = "sites/";
 /// Key of the hold-downs.
 pub const HOLDS: &str = "holds";
+/// Key of the flaps.
+pub const FLAPS: &str = "flaps";
 /// Key of the freeze.
 pub const FREEZE: &str = "freeze";
 /// Prefix of refused failovers.

@@ -9,7 +9,7 @@ use crate::guarded::{Committed, Guarded, Lost};
 use crate::lead::{Me, TICK, Word};
 use crate::look::Looker;
 use crate::metrics::Metrics;
-use crate::records::{self, ASKS, Answered, Asked, FREEZE, HOLDS, READINESS};
+use crate::records::{self, ASKS, Answered, Asked, FLAPS, FREEZE, HOLDS, READINESS};
 use crate::runner::{Job, Runner};
 use crate::site_lease::SiteLeases;
 use crate::site_lease::fence::Fences;
@@ -18,9 +18,7 @@ use futures::future::join_all;
 use standfast_core::audit::Fact;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::RefusalKind;
-use standfast_core::controller::{
-    Ask, Controller, Effect, Freeze, Input as Ctl, Judgement, Refused, Subject,
-};
+use standfast_core::controller::{Ask, Controller, Effect, Input as Ctl, Judgement, Keep, Refused, Subject};
 use standfast_core::engine::{self, Refusal};
 use standfast_core::ids::{Epoch, Identity, RunId, SiteId};
 use standfast_core::journal::Event;
@@ -142,8 +140,8 @@ struct Run {
     busy: usize,
     /// Answers that are being written.
     answering: Vec<JoinHandle<()>>,
-    /// The last write of the freeze: the next one waits for it.
-    freezing: Option<JoinHandle<()>>,
+    /// The last write of what is kept: the next one waits for it.
+    keeping: Option<JoinHandle<()>>,
     /// Whether there is a run that has not ended.
     running: watch::Sender<bool>,
 }
@@ -176,7 +174,7 @@ pub async fn run(
             draining: None,
             busy: 0,
             answering: Vec::new(),
-            freezing: None,
+            keeping: None,
             running: watch::Sender::new(false),
             deps,
         };
@@ -222,7 +220,7 @@ impl Run {
         }
         let runs = loaded.runs.into_iter().map(|(run, _)| run).collect();
         self.control(Ctl::Known(loaded.readiness));
-        self.control(Ctl::Loaded { runs, holds: loaded.holds, freeze: loaded.freeze });
+        self.control(Ctl::Loaded { runs, holds: loaded.holds, kept: loaded.kept });
         tokio::spawn(readiness::keep(readiness::Keeper {
             looker: Looker {
                 me: self.deps.me.clone(),
@@ -428,7 +426,7 @@ impl Run {
                 ops.push(Op::delete(records::site_fenced(&site)));
                 self.tell(ops, facts);
             }
-            Effect::Frozen { freeze, request } => self.freeze(freeze.as_ref(), request.as_deref()),
+            Effect::Keep { keep, request } => self.keep(&keep, request.as_deref()),
             Effect::HandOver { why } => {
                 // What is not answered yet, the next leader would be asked again: to hand over.
                 let (words, answering) = (self.deps.words.clone(), std::mem::take(&mut self.answering));
@@ -440,18 +438,19 @@ impl Run {
         }
     }
 
-    /// Stores the freeze, after everything that was to be stored of it before.
-    fn freeze(&mut self, freeze: Option<&Freeze>, request: Option<&str>) {
+    /// Stores what is kept, after all that was to be stored before.
+    fn keep(&mut self, keep: &Keep, request: Option<&str>) {
         let (mut ops, mut facts) = request.map(|request| self.answer(request, Ok(None))).unwrap_or_default();
-        if freeze.is_none() && request.is_none() {
+        if *keep == Keep::Freeze(None) && request.is_none() {
             facts.push(Fact::Thawed);
         }
-        ops.push(match freeze {
-            Some(freeze) => Op::put(FREEZE, records::encode(freeze)),
-            None => Op::delete(FREEZE),
+        ops.push(match keep {
+            Keep::Freeze(Some(freeze)) => Op::put(FREEZE, records::encode(freeze)),
+            Keep::Freeze(None) => Op::delete(FREEZE),
+            Keep::Flaps(flaps) => Op::put(FLAPS, records::encode(flaps)),
         });
-        let (guarded, before) = (self.deps.guarded.clone(), self.freezing.take());
-        self.freezing = Some(self.beside(async move {
+        let (guarded, before) = (self.deps.guarded.clone(), self.keeping.take());
+        self.keeping = Some(self.beside(async move {
             if let Some(before) = before {
                 // One that panicked has written nothing.
                 let _ = before.await;

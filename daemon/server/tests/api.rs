@@ -18,6 +18,7 @@ mod api {
     mod bundles;
     mod dry_run;
     mod events;
+    mod flaps;
     mod freeze;
     mod full;
     mod long_list;

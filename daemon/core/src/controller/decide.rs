@@ -5,7 +5,7 @@ use crate::bind::bind;
 use crate::bundle::Bundle;
 use crate::engine::{self, Engine};
 use crate::guard::{self, Facts, Guard, Ruling};
-use crate::ids::RunId;
+use crate::ids::{RunId, SiteId};
 use crate::journal::Trigger;
 use crate::plan::{Mode, Request};
 use crate::rules::{OnLoss, Rules};
@@ -23,7 +23,15 @@ impl Controller {
         let Some((bundle, rules)) = self.bundle.clone() else { return };
         let mut sites = Vec::new();
         self.expiries.clear();
-        for finding in self.court.judge(&rules, now) {
+        let findings = self.court.judge(&rules, now);
+        if self.loaded {
+            let named =
+                |site: &SiteId| rules.on_loss.iter().any(|entry| entry.site == *site || entry.to == *site);
+            findings.iter().filter(|finding| named(&finding.site)).for_each(|finding| {
+                self.flaps.see(finding, &rules, now);
+            });
+        }
+        for finding in findings {
             let rulings = match rules.on_loss(&finding.site) {
                 Some(entry) => {
                     let facts = self.facts(&bundle, &rules, &finding, entry, now);
@@ -73,7 +81,9 @@ impl Controller {
         let readiness = self.readiness.says(rules, entry, &bundle.digest, now);
         let enforced = site_lease::enforced(&finding.site, rules, self.court.leases());
         let (age, frozen) = (self.court.age(now), self.frozen.is(now));
-        Facts { rules, finding, age, destination, locked, hold, readiness, enforced, frozen }
+        let left = self.flaps.left(&finding.site).cloned();
+        let flapped = [&finding.site, to].into_iter().find(|site| self.flaps.locks(site)).cloned();
+        Facts { rules, finding, age, destination, locked, hold, left, readiness, enforced, frozen, flapped }
     }
 
     fn decide(

@@ -1,6 +1,6 @@
 //! What is said to the controller, and what it says.
 
-use super::Freeze;
+use super::{Keep, Kept};
 use crate::bundle::Bundle;
 use crate::check::Answer;
 use crate::engine::{self, Command, Refusal};
@@ -41,7 +41,7 @@ pub enum Ask {
         #[serde(default)]
         seen: Option<u64>,
     },
-    /// End the hold-down of a site.
+    /// End the hold-down of a site, and its lock.
     Acknowledge {
         /// Which.
         site: SiteId,
@@ -86,8 +86,8 @@ pub enum Input {
         runs: Vec<Run>,
         /// Hold-downs and what is left of them.
         holds: BTreeMap<SiteId, Span>,
-        /// Whether nothing may run by itself.
-        freeze: Option<Freeze>,
+        /// What else is kept.
+        kept: Kept,
     },
     /// What the leader before knew of the playbooks of `on_loss`.
     Known(BTreeMap<SiteId, Readiness>),
@@ -181,11 +181,11 @@ pub enum Effect {
         /// Whose request.
         request: String,
     },
-    /// Store whether nothing may run by itself, and answer the request for it, in one write. Such
-    /// writes are made in the order in which they are given.
-    Frozen {
-        /// Why nothing may; none: it may.
-        freeze: Option<Freeze>,
+    /// Store what is kept, and answer the request for it, in one write. Such writes are made in the order
+    /// in which they are given.
+    Keep {
+        /// Which.
+        keep: Keep,
         /// Whose request, if it was anybody's.
         request: Option<String>,
     },
@@ -249,10 +249,16 @@ pub struct Refused {
     pub wanted: Option<Request>,
 }
 
-/// Changes when a hold-down begins or ends, or a run takes or leaves the site.
-pub fn site_etag(held: bool, run: Option<&RunId>) -> String {
-    let held = if held { "held" } else { "free" };
-    run.map_or_else(|| held.to_owned(), |run| format!("{held}-{run}"))
+/// Changes when a site is held down, locked, or neither any more, and when a run takes or leaves it.
+/// `held`: for a time after a run, or until it was healthy again; `locked`: because it came and went.
+pub fn site_etag(held: bool, locked: bool, run: Option<&RunId>) -> String {
+    let stands = match (held, locked) {
+        (false, false) => "free",
+        (true, false) => "held",
+        (false, true) => "locked",
+        (true, true) => "held-locked",
+    };
+    run.map_or_else(|| stands.to_owned(), |run| format!("{stands}-{run}"))
 }
 
 /// What the leader thinks of a site.

@@ -13,7 +13,7 @@ fn thaw() -> Ask {
 /// What was stored last, of all that was.
 fn stored(town: &Town) -> Option<Option<Freeze>> {
     town.effects.iter().rev().find_map(|effect| match effect {
-        Effect::Frozen { freeze, .. } => Some(freeze.clone()),
+        Effect::Keep { keep: Keep::Freeze(freeze), .. } => Some(freeze.clone()),
         _ => None,
     })
 }
@@ -23,7 +23,7 @@ fn refused(town: &mut Town, ask: Ask) -> Option<String> {
     town.effects.clear();
     town.give(Input::Asked { request: "f".into(), by: "kim".into(), ask });
     match town.effects.as_slice() {
-        [Effect::Frozen { request: Some(request), .. }] if request == "f" => None,
+        [Effect::Keep { request: Some(request), .. }] if request == "f" => None,
         [Effect::Answer { answer: Err(refusal), .. }] => Some(refusal.message.clone()),
         other => panic!("{other:?}"),
     }
@@ -62,7 +62,8 @@ fn the_next_leader_counts_on() {
     assert_eq!((left.by.as_str(), left.since_wall_ms, left.left), ("kim", 0, Some(Span::secs(60))));
 
     let mut next = Town::new(ACT, "w");
-    next.give(Input::Loaded { runs: vec![], holds: BTreeMap::new(), freeze: Some(left) });
+    let kept = Kept { freeze: Some(left), ..Kept::default() };
+    next.give(Input::Loaded { runs: vec![], holds: BTreeMap::new(), kept });
     next.pass(59_500);
     assert_eq!(next.created().len(), 0);
     next.pass(1_000);

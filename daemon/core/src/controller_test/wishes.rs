@@ -134,7 +134,7 @@ fn whoever_acknowledges_another_site_than_they_have_read_is_told_so() {
     town.votes = [Vote::Up; 2];
     town.ask("kim", start("now", vec![])).unwrap().unwrap();
     assert_eq!(town.ends(), [End::Succeeded]);
-    let seen = site_etag(true, None);
+    let seen = site_etag(true, false, None);
     let ack =
         |seen: &str| Ask::Acknowledge { site: "a".into(), reason: "seen".into(), seen: Some(seen.into()) };
     town.requirement = Answer::Fails("no".into());
@@ -143,7 +143,7 @@ fn whoever_acknowledges_another_site_than_they_have_read_is_told_so() {
     assert_eq!((refusal.kind, refusal.about), (RefusalKind::Stale, Some(About::Site("a".into()))));
     town.pass(1_000);
     assert!(town.controller.judgement().holds.contains_key(&SiteId::from("a")), "nothing was done");
-    assert_eq!(town.ask("lee", ack(&site_etag(true, Some(&run)))), Some(Ok(None)));
+    assert_eq!(town.ask("lee", ack(&site_etag(true, false, Some(&run)))), Some(Ok(None)));
     let refusal = town.ask("lee", ack(&seen)).unwrap().unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::Stale, "it is held no more");
 }

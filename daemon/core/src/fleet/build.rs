@@ -168,13 +168,19 @@ impl Timing {
             "gap" => &mut self.gap,
             "loop_lag" => &mut self.loop_lag,
             "hold_down" => &mut self.hold_down,
+            "flaps_within" => &mut self.flaps_within,
             "election" => &mut self.election,
             "site_ttl" => &mut self.site_ttl,
             "isolate" => &mut self.isolate,
             "margin" => &mut self.margin,
             _ => {
-                let count = if key == "fall" { &mut self.fall } else { &mut self.rise };
-                if let ("fall" | "rise", Value::Number(number)) = (key, value) {
+                let count = match key {
+                    "fall" => &mut self.fall,
+                    "rise" => &mut self.rise,
+                    "flaps" => &mut self.flaps,
+                    _ => return,
+                };
+                if let Value::Number(number) = value {
                     *count = u32::try_from(*number).unwrap_or(u32::MAX);
                 }
                 return;

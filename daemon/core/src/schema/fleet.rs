@@ -76,6 +76,12 @@ pub static TIMING: &[Field] = &[
     Field::optional("gap", Type::Span, "a timer gap above this means: step down, read everything again"),
     Field::optional("loop_lag", Type::Span, "an observer whose event loop lags more abstains"),
     Field::optional("hold_down", Type::Span, "after a run, until the next automatic one"),
+    Field::optional(
+        "flaps",
+        Type::Number(2, 1_000),
+        "a site that goes down so often within `flaps_within` is locked until a person acknowledges it",
+    ),
+    Field::optional("flaps_within", Type::Span, "for how long a site that went down is counted for that"),
     Field::optional("election", Type::Span, "the election timeout that etcd is started with"),
     Field::optional("site_ttl", Type::Span, "of the lease of a site that has sentries, in whole seconds"),
     Field::optional(

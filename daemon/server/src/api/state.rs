@@ -2,12 +2,12 @@
 
 use super::{Api, refuse};
 use crate::records::{
-    self, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS, SITES,
-    Unreadable,
+    self, FLAPS, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS,
+    SITES, Unreadable,
 };
 use crate::store::{KeyValue, Range, Revision, Store, StoreError};
 use serde::de::DeserializeOwned;
-use standfast_core::controller::{Freeze, Judgement};
+use standfast_core::controller::{Flaps, Freeze, Judgement};
 use standfast_core::ids::{MemberId, RunId, SiteId};
 use standfast_core::readiness::Readiness;
 use standfast_core::site_lease::Leases;
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) readiness: BTreeMap<SiteId, Readiness>,
     /// What was left of hold-downs when they were last written.
     pub(super) holds: BTreeMap<SiteId, Span>,
+    /// Sites that came and went, as it was written last.
+    pub(super) flaps: Flaps,
     /// Why nothing runs by itself, as it was written last.
     pub(super) freeze: Option<Freeze>,
     /// The live run that holds each lock, as `site/a`.
@@ -71,11 +73,12 @@ impl State {
         let first = store.range(key).await?;
         let revision = at.unwrap_or(first.revision);
         let read = |prefix: &'static str| all(store, prefix, revision);
-        let (judgement, members, observations, holds, freeze, locks, readiness, sites) = tokio::try_join!(
+        let (judgement, members, observations, holds, flaps, freeze, locks, readiness, sites) = tokio::try_join!(
             read(JUDGEMENT),
             read(MEMBERS),
             read(OBSERVATIONS),
             read(HOLDS),
+            read(FLAPS),
             read(FREEZE),
             read(LOCKS),
             read(READINESS),
@@ -98,6 +101,7 @@ impl State {
             observations: seen.into_iter().map(|seen| (seen.member.clone(), seen)).collect(),
             readiness: exact(&readiness, READINESS).map(records::decode).transpose()?.unwrap_or_default(),
             holds: exact(&holds, HOLDS).map(records::decode).transpose()?.unwrap_or_default(),
+            flaps: exact(&flaps, FLAPS).map(records::decode).transpose()?.unwrap_or_default(),
             freeze: exact(&freeze, FREEZE).map(records::decode).transpose()?,
             locks: locks.iter().filter_map(lock).collect(),
             leases: records::leases(&sites)?,
@@ -123,6 +127,11 @@ impl State {
             }
             None => "nobody leads, so nobody judges".to_owned(),
         }
+    }
+
+    /// Whether nothing leaves a site by itself after a run: for a time, or until it was healthy again.
+    pub(super) fn held(&self, site: &SiteId) -> bool {
+        self.hold(site).is_some() || self.flaps.left.contains_key(site)
     }
 
     /// What is left of a site's hold-down.

@@ -16,6 +16,7 @@ use standfast_core::source::{MAX_BYTES, SourceFile};
 use crate::clock;
 
 use super::exit::{Exit, Failure};
+use super::guards;
 use super::output::{Format, Output};
 
 /// `standfast lint ...`
@@ -32,7 +33,8 @@ pub struct LintArgs {
 /// `standfast explain ...`
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The id of a finding, as in SF005, or an action, as in dns.set; without it, all findings are listed
+    /// The id of a finding, as in SF005, of a guard, as in G07, or an action, as in dns.set; without it, all
+    /// findings are listed
     id: Option<String>,
 }
 
@@ -105,6 +107,11 @@ pub fn explain(args: &ExplainArgs, output: &mut Output) -> Result<Exit, Failure>
             "undo": contract.inverse,
         });
         output.data(&value, |_, out| out.write(&page.to_string()))?;
+        return Ok(Exit::Done);
+    }
+    if let Some((guard, text)) = args.id.as_deref().and_then(guards::page) {
+        let value = json!({"id": guard.id(), "title": guard.name(), "why": text});
+        output.data(&value, |_, out| out.write(&text))?;
         return Ok(Exit::Done);
     }
     let pages: Vec<&explain::Page> = match &args.id {
@@ -299,5 +306,12 @@ mod tests {
         assert!(paper.text().contains("linger    5s: so long a new leader waits before it acts again"));
         let failure = explain(&ExplainArgs { id: Some("SF999".into()) }, &mut output).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
+    }
+
+    #[test]
+    fn guards_are_explained() {
+        let paper = Paper::default();
+        explain(&ExplainArgs { id: Some("g07".into()) }, &mut paper.output(Format::Table)).unwrap();
+        assert!(paper.text().starts_with("G07 hold-down\n"), "{}", paper.text());
     }
 }

@@ -21,7 +21,7 @@ pub enum SiteCommand {
     List,
     /// One site: who votes what, on which probes
     Get(SiteArgs),
-    /// End the hold-down of a site: a person has looked at it
+    /// End the hold-down of a site, and its lock: a person has looked at it
     Ack(AckArgs),
     /// Let a fenced site come back: what wrote there is a standby again, or is empty
     Rejoin(RejoinArgs),
@@ -207,6 +207,9 @@ fn note(site: &Site) -> String {
     if let Some(left) = &site.hold_down_remaining {
         notes.push(format!("held down for {}", human::wire_duration(Some(left))));
     }
+    if !site.left_by.is_empty() && site.left_by != site.run_id {
+        notes.push(format!("left by run {}, and not healthy since", site.left_by));
+    }
     if let Some(lease) = &site.lease {
         if !lease.fenced_by.is_empty() {
             notes.push(format!("fenced by run {}", lease.fenced_by));
@@ -217,7 +220,7 @@ fn note(site: &Site) -> String {
         }
     }
     if site.flap_locked {
-        notes.push("locked: it flapped".to_owned());
+        notes.push("locked: it went down too often".to_owned());
     }
     if !site.verdict_reason.is_empty() && site.verdict() != Verdict::Healthy {
         notes.push(site.verdict_reason.clone());

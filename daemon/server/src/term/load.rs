@@ -2,10 +2,10 @@
 
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
-use crate::records::{self, FREEZE, HOLDS, Head, LOCKS, READINESS};
+use crate::records::{self, FLAPS, FREEZE, HOLDS, Head, LOCKS, READINESS};
 use crate::store::{KeyValue, Revision, pages};
 use standfast_core::audit::Fact;
-use standfast_core::controller::Freeze;
+use standfast_core::controller::{Freeze, Kept};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::readiness::Readiness;
@@ -22,8 +22,8 @@ pub(super) struct Loaded {
     pub runs: Vec<(Run, Revision)>,
     /// What is left of hold-downs.
     pub holds: BTreeMap<SiteId, Span>,
-    /// Why nothing may run by itself.
-    pub freeze: Option<Freeze>,
+    /// What else was kept.
+    pub kept: Kept,
     /// What is known of the playbooks of `on_loss`.
     pub readiness: BTreeMap<SiteId, Readiness>,
 }
@@ -46,8 +46,11 @@ pub(super) async fn load(guarded: &Guarded, site: SiteId) -> Result<Loaded, Lost
     let holds = get(guarded, HOLDS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
     let readiness =
         get(guarded, READINESS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
-    let freeze = get(guarded, FREEZE).await?.map(|kv| freeze(&kv));
-    Ok(Loaded { runs, holds, freeze, readiness })
+    let kept = Kept {
+        freeze: get(guarded, FREEZE).await?.map(|kv| freeze(&kv)),
+        flaps: get(guarded, FLAPS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default(),
+    };
+    Ok(Loaded { runs, holds, kept, readiness })
 }
 
 /// A freeze that cannot be read is one all the same.

@@ -3,7 +3,7 @@
 //! This is the part of a store that is always right: one history, in one order. How it is reached,
 //! and what goes wrong on the way, is for [`super::service`].
 
-use standfast_core::controller::{Ask, Subject};
+use standfast_core::controller::{Ask, Flaps, Subject};
 use standfast_core::engine::Refusal;
 use standfast_core::ids::{Identity, MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
@@ -30,6 +30,7 @@ pub(super) enum Key {
     Entry(RunId, u64),
     Lock(String),
     Holds,
+    Flaps,
     Readiness,
     Bundle,
     Ask(u64),
@@ -56,6 +57,7 @@ pub(super) enum Value {
     /// The place of a bundle among all.
     Bundle(usize),
     Holds(Arc<BTreeMap<SiteId, Span>>),
+    Flaps(Arc<Flaps>),
     Ask(Arc<Asked>),
     Answer(Arc<Answered>),
     SiteLease(SiteId),

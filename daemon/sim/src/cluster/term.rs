@@ -9,12 +9,12 @@ use super::member::Wake;
 use super::service::Trouble;
 use super::store::{Answered, Compare, Done, Head, Key, Op, Reply, Request, Txn, Value};
 use super::{Cluster, Then};
-use standfast_core::controller::{Controller, Creation, Effect, Ending, Input as Ctl, Subject};
+use standfast_core::controller::{Controller, Creation, Effect, Ending, Input as Ctl, Keep, Subject};
 use standfast_core::engine;
 use standfast_core::ids::{MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::{Revision, Term};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) enum Writing {
     Create(RunId),
     Append(RunId, u64),
     Put,
+    /// Something that is kept: the next one waits for it.
+    Keep,
     Answer,
     /// That a site is fenced, for a step of a run.
     Fence(Box<super::fence::Proving>),
@@ -61,6 +63,8 @@ pub(super) struct Leading {
     asked: BTreeSet<u64>,
     answering: u32,
     handing_over: Option<&'static str>,
+    /// What is to be kept, in order; the first is being written.
+    keeping: VecDeque<Vec<Op>>,
 }
 
 impl Leading {
@@ -72,6 +76,7 @@ impl Leading {
             asked: BTreeSet::new(),
             answering: 0,
             handing_over: None,
+            keeping: VecDeque::new(),
         }
     }
 }
@@ -143,12 +148,7 @@ impl Cluster<'_> {
                 ops.extend(answer_ops(&request, Ok(None)));
                 self.write(member, ops, Vec::new(), Vec::new(), Writing::Put);
             }
-            // Nobody here freezes the cluster.
-            Effect::Frozen { request, .. } => {
-                if let Some(request) = request {
-                    self.term_effect(member, Effect::Answer { request, answer: Ok(None) });
-                }
-            }
+            Effect::Keep { keep, request } => self.keep(member, keep, request.as_deref()),
             Effect::HandOver { why } => match &mut self.members[member].leading {
                 Some(leading) if leading.answering > 0 => leading.handing_over = Some(why),
                 _ => self.say(member, Word::StepDown(why)),
@@ -219,6 +219,10 @@ impl Cluster<'_> {
                 self.control(member, Ctl::Run(run, engine::Input::Appended));
             }
             Writing::Put => {}
+            Writing::Keep => {
+                leading.keeping.pop_front();
+                self.keep_next(member);
+            }
             Writing::Answer => {
                 leading.answering -= 1;
                 if let Some(why) = leading.handing_over.filter(|_| leading.answering == 0) {
@@ -253,7 +257,30 @@ impl Cluster<'_> {
                 None => self.say(member, Word::GuardLost),
             },
             Writing::Fence(proving) => self.fence_written(member, *proving, false),
-            Writing::Begin | Writing::Put | Writing::Answer => self.say(member, Word::GuardLost),
+            Writing::Begin | Writing::Put | Writing::Keep | Writing::Answer => {
+                self.say(member, Word::GuardLost)
+            }
+        }
+    }
+
+    /// Keeps something, after what was to be kept before.
+    fn keep(&mut self, member: usize, keep: Keep, request: Option<&str>) {
+        let Some(leading) = &mut self.members[member].leading else { return };
+        let mut ops = request.map(|request| answer_ops(request, Ok(None))).unwrap_or_default();
+        // Nobody here freezes the cluster.
+        if let Keep::Flaps(flaps) = keep {
+            ops.push(Op::Put(Key::Flaps, Value::Flaps(Arc::new(flaps))));
+        }
+        leading.keeping.push_back(ops);
+        if leading.keeping.len() == 1 {
+            self.keep_next(member);
+        }
+    }
+
+    fn keep_next(&mut self, member: usize) {
+        let Some(leading) = &self.members[member].leading else { return };
+        if let Some(ops) = leading.keeping.front().cloned() {
+            self.write(member, ops, Vec::new(), Vec::new(), Writing::Keep);
         }
     }
 

@@ -11,6 +11,8 @@ const MENDED: Duration = Duration::from_secs(200);
 const ACT: usize = 0;
 const ADVISE: usize = 1;
 const FAST: usize = 2;
+/// Where three times down is too often.
+const LOCKED: usize = 3;
 
 fn at(second: u32, fault: Fault, seconds: u32) -> Planned {
     Planned { fault, when: When::At(second * SECOND), lasts: seconds * SECOND }
@@ -51,7 +53,8 @@ impl Played {
 /// Plays faults in a seed of one of the fleets, with three members, one in each site; the store's
 /// leader is in site a.
 fn play(fleet: usize, seed: u64, faults: &[Planned]) -> Played {
-    let town = Town::default();
+    let mut town = Town::default();
+    town.cases.push(setting::flapping());
     let mut cluster = Cluster::new(&town, seed, Some(faults.to_vec()), true);
     let timing = town.cases[fleet].bundle.fleet.timing;
     let mut made = Dice::new(seed);
@@ -94,7 +97,9 @@ fn s01_both_leaders_are_lost_with_the_site() {
             let story = played.before.join("\n");
             let began = played.when(" 1 (epoch").unwrap_or_else(|| panic!("seed {seed}: no run\n{story}"));
             assert!(began - 60.0 <= bound, "seed {seed}: seen after {} s\n{story}", began - 60.0);
-            assert_eq!(played.count("orders in b is acted upon"), 1, "seed {seed}\n{story}");
+            // A target may fail by itself, and then waits for people.
+            let failed = played.count("failed: it failed");
+            assert_eq!(played.count("orders in b is acted upon"), 1 - failed.min(1), "seed {seed}\n{story}");
         }
     }
     assert!(both > 0, "in no seed were both leaders in a");
@@ -178,12 +183,26 @@ fn s09_the_destination_dies_in_the_middle() {
     }
 }
 
-/// Situation 10: A site flaps: at most one run in each hold-down, which the judge sees to.
+/// Situation 10: A site flaps: at most one run in each hold-down, which the judge sees to, and none once
+/// it went down three times, whoever leads.
 #[test]
 fn s10_a_site_that_flaps() {
+    let mut unlocked = 0;
     for seed in 0..6 {
-        let played = play(FAST, seed, &[at(30, Fault::Flap(0), 165)]);
-        assert!(played.coverage.runs <= 3, "{}", played.before.join("\n"));
+        let flaps = [at(15, Fault::Flap(0), 184)];
+        unlocked += play(FAST, seed, &flaps).coverage.runs;
+        let played = play(LOCKED, seed, &flaps);
+        assert!(played.coverage.runs <= 2, "{}", played.before.join("\n"));
+    }
+    println!("unlocked {unlocked}");
+}
+
+/// Situation 10, on: a site that is left stays lost. Nothing leaves it again when its hold-down is over.
+#[test]
+fn s10_a_site_that_stays_lost() {
+    for seed in 0..4 {
+        let played = play(FAST, seed, &[at(20, Fault::Power(0), 179)]);
+        assert_eq!(played.coverage.runs, 1, "{}", played.before.join("\n"));
     }
 }
 

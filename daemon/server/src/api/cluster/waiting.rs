@@ -120,6 +120,11 @@ fn of_site(site: &v1::Site, rules: Option<&Rules>) -> Option<WaitingItem> {
             let commands = [format!("standfast why-not {name}")].into_iter().chain(start).collect();
             (WaitingKind::DecidePartition, question, commands)
         }
+        _ if site.flap_locked => (
+            WaitingKind::AckSite,
+            format!("{name} went down too often: does it stand now?"),
+            vec![format!("standfast site ack {name} --reason ...")],
+        ),
         (_, Some(_)) => (
             WaitingKind::AckSite,
             format!("{name} is held down after a run: is it well?"),

@@ -6,8 +6,8 @@ use super::super::state::{State, all};
 use super::super::{Api, bundles, cluster, refuse, wire};
 use crate::bundles as kept;
 use crate::records::{
-    self, BUNDLE, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, REFUSALS,
-    RUNS,
+    self, BUNDLE, FLAPS, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS,
+    REFUSALS, RUNS,
 };
 use crate::store::{KeyValue, Range, Revision, Store, WatchBatch, WatchEvent, pages};
 use standfast_core::controller::Refused;
@@ -146,6 +146,7 @@ impl Teller {
             LEADER => self.state.leader = kv.map(records::decode::<Leader>).transpose()?,
             JUDGEMENT => self.state.judgement = kv.map(records::decode).transpose()?,
             HOLDS => self.state.holds = kv.map(records::decode).transpose()?.unwrap_or_default(),
+            FLAPS => self.state.flaps = kv.map(records::decode).transpose()?.unwrap_or_default(),
             BUNDLE => {}
             _ => {
                 if let Some(lock) = key.strip_prefix(LOCKS) {

@@ -80,10 +80,11 @@ impl View<'_> {
             evidence: if full { evidence(site, &votes, wall_ms) } else { Vec::new() },
             confirm_remaining: confirm,
             hold_down_remaining: self.state.hold(site).and_then(wire::span),
-            flap_locked: false,
+            flap_locked: self.state.flaps.locked.contains(site),
             run_id: self.run(site),
             etag: self.etag(site),
             lease: self.lease(site, &rules),
+            left_by: self.state.flaps.left.get(site).map(ToString::to_string).unwrap_or_default(),
         }
     }
 
@@ -113,9 +114,10 @@ impl View<'_> {
         })
     }
 
-    /// Changes when a hold-down begins or ends, or a run takes or leaves the site.
+    /// As the leader has it.
     fn etag(&self, site: &SiteId) -> String {
-        site_etag(self.state.hold(site).is_some(), self.state.locks.get(&format!("site/{site}")))
+        let (held, locked) = (self.state.held(site), self.state.flaps.locked.contains(site));
+        site_etag(held, locked, self.state.locks.get(&format!("site/{site}")))
     }
 
     fn run(&self, site: &SiteId) -> String {

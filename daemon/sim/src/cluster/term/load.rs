@@ -5,7 +5,7 @@ use crate::cluster::member::Wake;
 use crate::cluster::service::Trouble;
 use crate::cluster::store::{Asked, Key, Kv, Reply, Request, Value};
 use crate::cluster::{Cluster, Then};
-use standfast_core::controller::Input as Ctl;
+use standfast_core::controller::{Flaps, Input as Ctl, Kept};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::leadership::Revision;
 use standfast_core::run::Run;
@@ -21,6 +21,7 @@ pub(in crate::cluster) struct Loading {
     left: Vec<RunId>,
     runs: Vec<Run>,
     holds: BTreeMap<SiteId, Span>,
+    flaps: Flaps,
 }
 
 fn folded(run: &RunId, found: &[(Key, Kv)]) -> Option<(Run, Revision)> {
@@ -44,7 +45,7 @@ impl Cluster<'_> {
     pub(super) fn read_locks(&mut self, member: usize) {
         let Some(leading) = &self.members[member].leading else { return };
         let then = Then::Locks(leading.term.nonce.clone());
-        let locks = Key::Lock(String::new())..=Key::Holds;
+        let locks = Key::Lock(String::new())..=Key::Flaps;
         self.call(member, None, Request::Read(vec![locks]), then);
     }
 
@@ -62,19 +63,19 @@ impl Cluster<'_> {
         };
         let mut left = BTreeSet::new();
         let mut holds = BTreeMap::new();
+        let mut flaps = Flaps::default();
         for (_, kv) in found {
             match kv.value {
                 Value::Lock(run) => {
                     left.insert(run);
                 }
                 Value::Holds(stored) => holds = (*stored).clone(),
+                Value::Flaps(stored) => flaps = (*stored).clone(),
                 _ => {}
             }
         }
-        self.load_next(
-            member,
-            Loading { nonce: nonce.into(), left: left.into_iter().collect(), runs: Vec::new(), holds },
-        );
+        let left = left.into_iter().collect();
+        self.load_next(member, Loading { nonce: nonce.into(), left, runs: Vec::new(), holds, flaps });
     }
 
     fn load_next(&mut self, member: usize, loading: Loading) {
@@ -88,7 +89,8 @@ impl Cluster<'_> {
             }
             None => {
                 let nonce = loading.nonce;
-                self.control(member, Ctl::Loaded { runs: loading.runs, holds: loading.holds, freeze: None });
+                let kept = Kept { flaps: loading.flaps, ..Kept::default() };
+                self.control(member, Ctl::Loaded { runs: loading.runs, holds: loading.holds, kept });
                 if let Some(leading) = self.term(member, &nonce) {
                     let epoch = leading.term.epoch.0;
                     self.read_asks(member, epoch);

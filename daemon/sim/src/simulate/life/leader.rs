@@ -5,7 +5,7 @@ use crate::simulate::Loss;
 use crate::simulate::check::Breach;
 use crate::simulate::people::Wish;
 use crate::simulate::story::Teller;
-use standfast_core::controller::{Ask, Controller, Input};
+use standfast_core::controller::{Ask, Controller, Input, Kept};
 use standfast_core::engine;
 use standfast_core::ids::{Epoch, Identity};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ impl Life<'_> {
         let mut leader = Controller::new(member, self.case.plan().request.to.clone(), self.epoch);
         leader.on(Input::Bundle(self.case.bundle.clone()), self.clock.now());
         self.leader = Some(leader);
-        self.give(Input::Loaded { runs: vec![run], holds: BTreeMap::new(), freeze: None });
+        self.give(Input::Loaded { runs: vec![run], holds: BTreeMap::new(), kept: Kept::default() });
     }
 
     /// The leader is lost. What it has begun may still reach its target before the next one.
