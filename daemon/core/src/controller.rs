@@ -22,21 +22,22 @@ use std::time::Duration;
 
 mod decide;
 mod flaps;
-mod freeze;
 mod holds;
 mod kept;
 mod message;
+mod order;
+mod ordered;
 mod refused;
 mod start;
 
 pub use engine::command::{About, RefusalKind, Unmet};
 use flaps::Flapping;
 pub use flaps::Flaps;
-pub use freeze::Freeze;
-use freeze::{Frozen, outlasts};
 use holds::Holds;
 pub use kept::{Keep, Kept};
 pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject, site_etag};
+pub use order::Order;
+use order::{Lasting, Orders};
 
 /// The largest request that is taken, in bytes.
 const MAX_ASK_BYTES: usize = 64 * 1024;
@@ -63,7 +64,10 @@ pub struct Controller {
     court: Court,
     engines: BTreeMap<RunId, Engine>,
     holds: Holds,
-    frozen: Frozen,
+    frozen: Lasting,
+    maintained: Orders<SiteId>,
+    /// The switches that are on.
+    switched: BTreeMap<String, Order>,
     flaps: Flapping,
     readiness: Book,
     loaded: bool,
@@ -92,7 +96,9 @@ impl Controller {
             court: Court::default(),
             engines: BTreeMap::new(),
             holds: Holds::default(),
-            frozen: Frozen::default(),
+            frozen: Lasting::default(),
+            maintained: Orders::default(),
+            switched: BTreeMap::new(),
             flaps: Flapping::default(),
             readiness: Book::default(),
             loaded: false,
@@ -285,34 +291,11 @@ impl Controller {
                     None => Effect::Unfence { site, request },
                 });
             }
-            Ask::Freeze { reason, left } => {
-                let freeze = Freeze { by, reason, since_wall_ms: now.wall_ms, left };
-                let shortened = self.frozen.is(now).filter(|old| !outlasts(&freeze, old));
-                effects.push(match shortened {
-                    Some(old) => {
-                        let message = format!("{old}; that would end later: standfast thaw first");
-                        let answer = Err(Refusal::new(RefusalKind::Precondition, message));
-                        Effect::Answer { request, answer }
-                    }
-                    // It holds at once, and is answered when it is stored.
-                    None => {
-                        self.frozen = Frozen::from(Some(freeze.clone()), now);
-                        Effect::Keep { keep: Keep::Freeze(Some(freeze)), request: Some(request) }
-                    }
-                });
-            }
-            Ask::Thaw { .. } => {
-                effects.push(match self.frozen.is(now) {
-                    Some(_) => {
-                        self.frozen = Frozen::default();
-                        Effect::Keep { keep: Keep::Freeze(None), request: Some(request) }
-                    }
-                    None => {
-                        let refusal = Refusal::new(RefusalKind::Precondition, "the cluster is not frozen");
-                        Effect::Answer { request, answer: Err(refusal) }
-                    }
-                });
-            }
+            ask @ (Ask::Freeze { .. }
+            | Ask::Thaw { .. }
+            | Ask::Maintain { .. }
+            | Ask::Release { .. }
+            | Ask::Switch { .. }) => effects.push(self.ordered(request, by, ask, now)),
             Ask::StepDown { .. } => {
                 effects.push(Effect::Answer { request, answer: Ok(None) });
                 effects.push(Effect::HandOver { why: "asked to step down" });

@@ -28,5 +28,6 @@ pub(crate) fn three_sites() -> Rules {
         services: BTreeMap::new(),
         sentries: BTreeMap::new(),
         power_off: Default::default(),
+        switches: BTreeMap::new(),
     }
 }

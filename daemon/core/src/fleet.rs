@@ -16,7 +16,7 @@ use crate::bind::Scope;
 use crate::check::{Check, Database, RecordType};
 use crate::decode::Call;
 use crate::ids::{Identity, PlaybookId, ResourceId, SecretName, SentryId, ServiceId, SiteId};
-use crate::rules::{self, Automation, Looks, Probe, Role, Rules};
+use crate::rules::{self, Automation, Looks, Probe, Role, Rules, Switch};
 use crate::schema::ResourceKind;
 use crate::source::{Place, Spanned};
 use crate::time::Span;
@@ -55,6 +55,8 @@ pub struct Fleet {
     pub power_off: BTreeMap<SiteId, Vec<String>>,
     /// How often it is looked whether that could run, and what follows.
     pub readiness: Spanned<Looks>,
+    /// What has to be on before anything runs by itself.
+    pub switches: BTreeMap<String, Switch>,
     /// What stops the hosts of a site that is cut off.
     pub sentries: BTreeMap<SentryId, Sentry>,
     /// What is run when a site is lost.
@@ -220,6 +222,7 @@ impl Fleet {
             services,
             sentries: sentry::by_site(&self.sentries, self.timing.isolate),
             power_off: self.power_off.keys().cloned().collect(),
+            switches: self.switches.clone(),
         }
     }
 

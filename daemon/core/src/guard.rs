@@ -4,13 +4,14 @@
 //! is stored, and the whole list is the answer to "why not". A refusal is a value with words,
 //! never a bare `false`.
 
-use crate::controller::Freeze;
+use crate::controller::Order;
 use crate::ids::{RunId, SiteId};
 use crate::rules::{Automation, Rules};
 use crate::time::Span;
 use crate::verdict::{Finding, Verdict};
 use crate::vote::Vote;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -59,11 +60,17 @@ pub enum Guard {
     /// The sites do not come and go.
     #[serde(rename = "G14")]
     Flaps,
+    /// Nobody works on the sites.
+    #[serde(rename = "G15")]
+    Maintenance,
+    /// What has to be switched on before anything runs by itself is on.
+    #[serde(rename = "G16")]
+    Switches,
 }
 
 impl Guard {
     /// All, in order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Quorum,
         Self::Freshness,
         Self::Confirm,
@@ -78,6 +85,8 @@ impl Guard {
         Self::Readiness,
         Self::Freeze,
         Self::Flaps,
+        Self::Maintenance,
+        Self::Switches,
     ];
 
     /// `G01` and so on.
@@ -102,6 +111,8 @@ impl Guard {
             Self::Readiness => "readiness",
             Self::Freeze => "freeze",
             Self::Flaps => "flaps",
+            Self::Maintenance => "maintenance",
+            Self::Switches => "switches",
         }
     }
 }
@@ -157,9 +168,13 @@ pub struct Facts<'a> {
     /// What stops the site when it is cut off, or why nothing does.
     pub enforced: Result<String, String>,
     /// Who wants nothing to run by itself, if anybody does.
-    pub frozen: Option<Freeze>,
+    pub frozen: Option<Order>,
     /// The one of the sites that went down too often.
     pub flapped: Option<SiteId>,
+    /// The one of the sites on which somebody works, and who.
+    pub maintained: Option<(SiteId, Order)>,
+    /// The switches that are on.
+    pub switched: BTreeSet<String>,
 }
 
 /// A rule: passes with a reason, or refuses with one.
@@ -178,8 +193,13 @@ const BEFORE: [(Guard, Rule); 9] = [
 ];
 
 /// Those with a number after what only a run can ask.
-const AFTER: [(Guard, Rule); 3] =
-    [(Guard::Readiness, readiness), (Guard::Freeze, freeze), (Guard::Flaps, flaps)];
+const AFTER: [(Guard, Rule); 5] = [
+    (Guard::Readiness, readiness),
+    (Guard::Freeze, freeze),
+    (Guard::Flaps, flaps),
+    (Guard::Maintenance, maintenance),
+    (Guard::Switches, switches),
+];
 
 /// Asks every guard, in order.
 pub fn ask(facts: &Facts<'_>) -> Vec<Ruling> {
@@ -214,7 +234,7 @@ pub fn refusing(rulings: &[Ruling]) -> Option<&Ruling> {
 pub fn forbidding(rulings: &[Ruling], automation: Automation) -> Option<&Ruling> {
     let asks_a_person = |guard| {
         automation != Automation::Off
-            && matches!(guard, Guard::Automation | Guard::Enforcement | Guard::Readiness)
+            && matches!(guard, Guard::Automation | Guard::Enforcement | Guard::Readiness | Guard::Switches)
     };
     rulings.iter().find(|ruling| ruling.says == Says::Refuses && !asks_a_person(ruling.guard))
 }
@@ -339,7 +359,9 @@ fn readiness(facts: &Facts<'_>) -> Result<String, String> {
 fn freeze(facts: &Facts<'_>) -> Result<String, String> {
     match &facts.frozen {
         None => Ok("nobody has frozen the cluster".into()),
-        Some(freeze) => Err(format!("{freeze}; to end it: standfast thaw --reason ...")),
+        Some(freeze) => {
+            Err(format!("frozen {}; to end it: standfast thaw --reason ...", freeze.told("thaws it")))
+        }
     }
 }
 
@@ -350,6 +372,34 @@ fn flaps(facts: &Facts<'_>) -> Result<String, String> {
         Some(site) => Err(format!(
             "{site} went down {count} times within {within}; to unlock it: standfast site ack {site} --reason ..."
         )),
+    }
+}
+
+fn maintenance(facts: &Facts<'_>) -> Result<String, String> {
+    match &facts.maintained {
+        None => Ok("nobody works on the sites".into()),
+        Some((site, order)) => Err(format!(
+            "{site} is in maintenance {}; to end it: standfast site release {site} --reason ...",
+            order.told("releases it")
+        )),
+    }
+}
+
+fn switches(facts: &Facts<'_>) -> Result<String, String> {
+    let site = &facts.finding.site;
+    let needed: Vec<&String> = facts.rules.switches_of(site).collect();
+    let off: Vec<&str> =
+        needed.iter().filter(|name| !facts.switched.contains(**name)).map(|name| name.as_str()).collect();
+    match (needed.len(), off.first()) {
+        (0, _) => Ok(format!("the fleet has no switch for what runs in {site}")),
+        (_, None) => Ok("all is switched on".into()),
+        (_, Some(first)) => {
+            let verb = if off.len() == 1 { "is" } else { "are" };
+            Err(format!(
+                "{} {verb} off; to turn it on: standfast switch on {first} --reason ...",
+                off.join(", ")
+            ))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixture::three_sites;
+use crate::rules::Switch;
 use crate::verdict::{SiteVote, Word};
 
 fn vote(voter: &str, vote: Vote) -> SiteVote {
@@ -39,11 +40,13 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         enforced: Err("it has no sentry".into()),
         frozen: None,
         flapped: None,
+        maintained: None,
+        switched: BTreeSet::new(),
     }
 }
 
-fn frozen(left: Option<Span>) -> Freeze {
-    Freeze { by: "kim".into(), reason: "the network is rebuilt".into(), since_wall_ms: 0, left }
+fn frozen(left: Option<Span>) -> Order {
+    Order { by: "kim".into(), reason: "the network is rebuilt".into(), since_wall_ms: 0, left }
 }
 
 /// Which guard refuses `facts`, and its words.
@@ -80,6 +83,8 @@ fn each_guard_refuses_alone() {
     let real = Rules { lab: false, ..rules.clone() };
     let mut required = rules.clone();
     required.readiness.required = true;
+    let mut gated = rules.clone();
+    gated.switches.insert("armed".into(), Switch::default());
     let cases = [
         (Guard::Quorum, Facts { age: None, ..facts(&rules, &good) }, "not read"),
         (Guard::Quorum, Facts { age: Some(Duration::from_secs(7)), ..facts(&rules, &good) }, "for 7s"),
@@ -103,6 +108,12 @@ fn each_guard_refuses_alone() {
             Facts { hold: Some(("a".into(), Span::secs(60))), ..facts(&rules, &good) },
             "site ack a",
         ),
+        (
+            Guard::Maintenance,
+            Facts { maintained: Some(("b".into(), frozen(None))), ..facts(&rules, &good) },
+            "b is in maintenance by kim until somebody releases it: the network",
+        ),
+        (Guard::Switches, facts(&gated, &good), "armed is off; to turn it on: standfast switch on armed"),
         (Guard::HoldDown, Facts { left: Some("r7-1".into()), ..facts(&rules, &good) }, "r7-1 has left a"),
         (
             Guard::Flaps,

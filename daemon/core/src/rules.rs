@@ -104,12 +104,32 @@ pub struct Rules {
     pub sentries: BTreeMap<SiteId, BTreeMap<SentryId, Guarding>>,
     /// Sites whose power can be cut by a command.
     pub power_off: BTreeSet<SiteId>,
+    /// What has to be on before anything runs by itself, by name.
+    pub switches: BTreeMap<String, Switch>,
+}
+
+/// Something that people turn on and off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// What it says when it is on.
+    pub means: String,
+    /// The services that are left alone while it is off; none: all.
+    pub services: BTreeSet<ServiceId>,
 }
 
 impl Rules {
     /// What is run when `site` is lost.
     pub fn on_loss(&self, site: &SiteId) -> Option<&OnLoss> {
         self.on_loss.iter().find(|entry| entry.site == *site)
+    }
+
+    /// The switches that have to be on before anything leaves `site` by itself.
+    pub fn switches_of<'a>(&'a self, site: &'a SiteId) -> impl Iterator<Item = &'a String> {
+        let here = self.services.get(site);
+        let touches = move |switch: &Switch| {
+            switch.services.is_empty() || here.is_some_and(|here| !here.is_disjoint(&switch.services))
+        };
+        self.switches.iter().filter(move |(_, switch)| touches(switch)).map(|(name, _)| name)
     }
 
     /// The services active in `site` that none of its sentries stops.

@@ -32,6 +32,7 @@ pub mod serve;
 pub mod simulate;
 pub mod site;
 pub mod status;
+pub mod switch;
 pub mod view;
 pub mod watch;
 pub mod yaml;
@@ -184,6 +185,12 @@ Exit: 0, 1 when the present one lasts longer.")]
     /// What was decided and done, and the proof that nothing of it was changed
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// What has to be on before anything runs by itself
+    #[command(
+        subcommand,
+        after_help = "The fleet says what there is to switch, under `switches`. What nobody has turned on is off."
+    )]
+    Switch(switch::SwitchCommand),
     /// Who is there, and who leads
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -334,6 +341,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Thaw(args) => freeze::thaw(args, &mut client(10)?, output).await,
         Command::Audit(command) if command.is_offline() => audit::offline(command, output),
         Command::Audit(command) => audit::run(command, &mut client(10)?, output).await,
+        Command::Switch(command) => switch::run(command, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
         Command::Serve(args) => serve::run(args, output).await,
         Command::Sentry(args) => sentry::run(args, &client(10)?).await,
@@ -421,6 +429,9 @@ mod tests {
             "standfast run skip shop-1 --step drain",
             "standfast site ack a",
             "standfast site rejoin a",
+            "standfast site maintain a",
+            "standfast site release a",
+            "standfast switch on armed",
             "standfast freeze",
             "standfast thaw",
             "standfast member step-down",

@@ -21,6 +21,8 @@
 //! sites/SITE/lease           the site may serve: hangs on a lease that its members renew
 //! sites/SITE/roster          who enforces that, as known at the last renewal
 //! sites/SITE/fenced          the run that took over: the lease is not renewed any more
+//! maintenance                sites on which somebody works: who, why, and what is left of it
+//! switches                   what is switched on: who did, and why
 //! holds                      what is left of every hold-down
 //! flaps                      which sites came and went, how long ago, and which a run has left
 //! freeze                     who wants nothing to run by itself, why, and what is left of it
@@ -76,6 +78,10 @@ pub const SITES: &str = "sites/";
 pub const HOLDS: &str = "holds";
 /// Key of the flaps.
 pub const FLAPS: &str = "flaps";
+/// Key of the sites in maintenance.
+pub const MAINTENANCE: &str = "maintenance";
+/// Key of the switches that are on.
+pub const SWITCHES: &str = "switches";
 /// Key of the freeze.
 pub const FREEZE: &str = "freeze";
 /// Prefix of refused failovers.

@@ -9,7 +9,7 @@ use crate::guarded::{Committed, Guarded, Lost};
 use crate::lead::{Me, TICK, Word};
 use crate::look::Looker;
 use crate::metrics::Metrics;
-use crate::records::{self, ASKS, Answered, Asked, FLAPS, FREEZE, HOLDS, READINESS};
+use crate::records::{self, ASKS, Answered, Asked, FLAPS, FREEZE, HOLDS, MAINTENANCE, READINESS, SWITCHES};
 use crate::runner::{Job, Runner};
 use crate::site_lease::SiteLeases;
 use crate::site_lease::fence::Fences;
@@ -250,7 +250,7 @@ impl Run {
         self.asked.insert(request.clone(), asked);
         match decoded {
             Ok(Asked { by, ask, .. }) => {
-                if matches!(ask, Ask::Freeze { .. } | Ask::Thaw { .. }) {
+                if ask.is_order() {
                     tracing::warn!(%by, ?ask, "asked");
                 }
                 self.control(Ctl::Asked { request, by, ask });
@@ -448,6 +448,8 @@ impl Run {
             Keep::Freeze(Some(freeze)) => Op::put(FREEZE, records::encode(freeze)),
             Keep::Freeze(None) => Op::delete(FREEZE),
             Keep::Flaps(flaps) => Op::put(FLAPS, records::encode(flaps)),
+            Keep::Maintenance(sites) => Op::put(MAINTENANCE, records::encode(sites)),
+            Keep::Switches(switches) => Op::put(SWITCHES, records::encode(switches)),
         });
         let (guarded, before) = (self.deps.guarded.clone(), self.keeping.take());
         self.keeping = Some(self.beside(async move {

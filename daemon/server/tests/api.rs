@@ -25,6 +25,7 @@ mod api {
     mod looks;
     mod lost_answers;
     mod names;
+    mod orders;
     mod readiness;
     mod refused;
     mod rejoin;

@@ -83,7 +83,25 @@ impl Controller {
         let (age, frozen) = (self.court.age(now), self.frozen.is(now));
         let left = self.flaps.left(&finding.site).cloned();
         let flapped = [&finding.site, to].into_iter().find(|site| self.flaps.locks(site)).cloned();
-        Facts { rules, finding, age, destination, locked, hold, left, readiness, enforced, frozen, flapped }
+        let maintained = [&finding.site, to]
+            .into_iter()
+            .find_map(|site| Some((site.clone(), self.maintained.of(site, now)?)));
+        let switched = self.switched.keys().cloned().collect();
+        Facts {
+            rules,
+            finding,
+            age,
+            destination,
+            locked,
+            hold,
+            left,
+            readiness,
+            enforced,
+            frozen,
+            flapped,
+            maintained,
+            switched,
+        }
     }
 
     fn decide(

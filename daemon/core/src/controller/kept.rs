@@ -3,33 +3,45 @@
 //! What lasts for a time is stored as what is left or has passed of it, every now and then, and
 //! counted on by whoever leads, on their own clock. While nobody leads no time passes.
 
-use super::{Controller, Effect, Flapping, Flaps, Freeze, Frozen};
+use super::{Controller, Effect, Flapping, Flaps, Lasting, Order, Orders};
+use crate::ids::SiteId;
 use crate::time::{Now, Span};
 use crate::timing::Timing;
+use std::collections::BTreeMap;
 
 /// All of it, as it was found at the begin of a term.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// Whether nothing may run by itself.
-    pub freeze: Option<Freeze>,
+    pub freeze: Option<Order>,
     /// Sites that come and go.
     pub flaps: Flaps,
+    /// Sites in maintenance.
+    pub maintenance: BTreeMap<SiteId, Order>,
+    /// Switches that are on.
+    pub switches: BTreeMap<String, Order>,
 }
 
 /// One part of it, as it is to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keep {
     /// Why nothing may run by itself; none: it may.
-    Freeze(Option<Freeze>),
+    Freeze(Option<Order>),
     /// Sites that come and go.
     Flaps(Flaps),
+    /// All sites in maintenance.
+    Maintenance(BTreeMap<SiteId, Order>),
+    /// All switches that are on.
+    Switches(BTreeMap<String, Order>),
 }
 
 impl Controller {
     /// Goes on with what the leader before has kept.
     pub(super) fn keep(&mut self, kept: Kept, now: Now) {
-        let Kept { freeze, flaps } = kept;
-        self.frozen = Frozen::from(freeze, now);
+        let Kept { freeze, flaps, maintenance, switches } = kept;
+        self.frozen = Lasting::from(freeze, now);
+        self.maintained = Orders::from(maintenance, now);
+        self.switched = switches;
         self.flaps = Flapping::from(flaps, now);
     }
 
@@ -37,7 +49,9 @@ impl Controller {
     pub(super) fn kept_due(&mut self, now: Now) -> Vec<Effect> {
         let freeze = self.frozen.due(now).map(Keep::Freeze);
         let flaps = self.flaps.due(self.flaps_within(), now).map(Keep::Flaps);
-        freeze.into_iter().chain(flaps).map(|keep| Effect::Keep { keep, request: None }).collect()
+        let maintenance = self.maintained.due(now).map(Keep::Maintenance);
+        let due = freeze.into_iter().chain(flaps).chain(maintenance);
+        due.map(|keep| Effect::Keep { keep, request: None }).collect()
     }
 
     /// How long a site that went down is counted.

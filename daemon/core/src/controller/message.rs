@@ -70,11 +70,50 @@ pub enum Ask {
         /// Why.
         reason: String,
     },
+    /// Let nothing leave a site or go there by itself: somebody works on it.
+    Maintain {
+        /// Which.
+        site: SiteId,
+        /// Why.
+        reason: String,
+        /// For how long; none: until somebody releases it.
+        left: Option<Span>,
+    },
+    /// End the maintenance of a site.
+    Release {
+        /// Which.
+        site: SiteId,
+        /// Why.
+        reason: String,
+    },
+    /// Turn a switch of the fleet on or off.
+    Switch {
+        /// Which.
+        name: String,
+        /// Whether it is to be on.
+        on: bool,
+        /// Why.
+        reason: String,
+    },
     /// Hand the leadership over.
     StepDown {
         /// Why.
         reason: String,
     },
+}
+
+impl Ask {
+    /// Whether it is about what may happen by itself, and none of the runs.
+    pub fn is_order(&self) -> bool {
+        matches!(
+            self,
+            Self::Freeze { .. }
+                | Self::Thaw { .. }
+                | Self::Maintain { .. }
+                | Self::Release { .. }
+                | Self::Switch { .. }
+        )
+    }
 }
 
 /// What is reported to the controller.

@@ -11,7 +11,7 @@ fn thaw() -> Ask {
 }
 
 /// What was stored last, of all that was.
-fn stored(town: &Town) -> Option<Option<Freeze>> {
+fn stored(town: &Town) -> Option<Option<Order>> {
     town.effects.iter().rev().find_map(|effect| match effect {
         Effect::Keep { keep: Keep::Freeze(freeze), .. } => Some(freeze.clone()),
         _ => None,

@@ -7,7 +7,7 @@ use super::{
 use crate::check::RecordType;
 use crate::decode::{Object, Value};
 use crate::ids::{Identity, PlaybookId, SecretName, SiteId};
-use crate::rules::{Automation, Looks, Role};
+use crate::rules::{Automation, Looks, Role, Switch};
 use crate::schema::fleet::TIMING;
 use crate::source::{Place, Spanned};
 use crate::timing::{Profile, Timing};
@@ -54,6 +54,7 @@ impl Fleet {
             resources: named(root, "resources", resource, &mut broken),
             power_off: root.map("fence").iter().filter_map(power_off).collect(),
             readiness: looks(root),
+            switches: named(root, "switches", switch, &mut broken),
             sentries: named(root, "sentries", Sentry::build, &mut broken),
             on_loss: root.list("on_loss").iter().filter_map(|entry| on_loss(entry.value.object()?)).collect(),
             full_proof: root.text("proof") == Some("full"),
@@ -81,6 +82,13 @@ fn looks(root: &Object) -> Spanned<Looks> {
         required: object.and_then(|object| object.flag("required")).unwrap_or(required),
     };
     Spanned::new(looks, at)
+}
+
+fn switch(_: Place, object: &Object) -> Option<Switch> {
+    Some(Switch {
+        means: object.text("means")?.to_owned(),
+        services: object.texts("services").into_iter().map(|name| name.value.as_str().into()).collect(),
+    })
 }
 
 fn outside(object: &Object) -> Outside {

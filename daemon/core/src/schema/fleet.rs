@@ -210,6 +210,11 @@ static READINESS: &[Field] = &[
     Field::default("required", Type::Flag, "false", "nothing runs by itself without one that counts"),
 ];
 
+static SWITCH: Type = Type::Object(&[
+    Field::required("means", Type::Text, "what it says when it is on"),
+    Field::optional("services", Type::List(&SERVICE_NAME), "which are left alone while it is off; else all"),
+]);
+
 static HOME: Type = Type::Variant(&[
     Field::optional("service", Type::Service, "in a service, and wherever that runs"),
     Field::optional("host", Type::Text, "at this host, address or URL, and in whichever site that stands"),
@@ -306,6 +311,11 @@ pub static FLEET: &[Field] = &[
     ALLOW,
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
     Field::optional("readiness", Type::Object(READINESS), "how often it is looked whether that could run"),
+    Field::optional(
+        "switches",
+        Type::Map(&SWITCH),
+        "what people have to turn on before anything runs by itself; all are off at first",
+    ),
     Field::default(
         "proof",
         Type::Choice(&["declared", "full"]),

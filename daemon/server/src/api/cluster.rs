@@ -1,6 +1,7 @@
 //! Cluster: who is there, and what a person needs to see first.
 
-mod freeze;
+pub(super) mod freeze;
+mod switches;
 mod waiting;
 
 use super::asks::{Wish, reason};
@@ -228,6 +229,7 @@ impl Cluster for Api {
             identity: identity.to_string(),
             readiness: bundle.as_ref().map(|bundle| readiness::list(bundle, &state)).unwrap_or_default(),
             freeze: state.freeze.as_ref().map(wire::freeze),
+            switches: switches::list(&state, rules.as_deref()),
         }))
     }
 
@@ -279,6 +281,13 @@ impl Cluster for Api {
 
     async fn freeze(&self, request: Request<FreezeRequest>) -> Result<Response<FreezeResponse>, Status> {
         freeze::freeze(self, request).await.map(Response::new)
+    }
+
+    async fn set_switch(
+        &self,
+        request: Request<SetSwitchRequest>,
+    ) -> Result<Response<SetSwitchResponse>, Status> {
+        Ok(Response::new(switches::set(self, request).await?))
     }
 
     async fn thaw(&self, request: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {

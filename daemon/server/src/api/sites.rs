@@ -1,5 +1,6 @@
 //! Sites: what the leader thinks of them, and why nothing happens.
 
+mod maintenance;
 mod view;
 
 use super::asks::{Wish, reason};
@@ -111,6 +112,17 @@ impl Sites for Api {
         let site = Self::site_id(&bundle, &message.name)?;
         self.ask(&wish, Ask::Rejoin { site: site.clone(), reason }, Vec::new()).await?;
         Ok(Response::new(self.site(&bundle, &site).await?))
+    }
+
+    async fn maintain_site(
+        &self,
+        request: Request<MaintainSiteRequest>,
+    ) -> Result<Response<v1::Site>, Status> {
+        Ok(Response::new(maintenance::maintain(self, request).await?))
+    }
+
+    async fn release_site(&self, request: Request<ReleaseSiteRequest>) -> Result<Response<v1::Site>, Status> {
+        Ok(Response::new(maintenance::release(self, request).await?))
     }
 
     async fn why_not(&self, request: Request<WhyNotRequest>) -> Result<Response<WhyNotResponse>, Status> {

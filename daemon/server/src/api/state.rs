@@ -2,12 +2,12 @@
 
 use super::{Api, refuse};
 use crate::records::{
-    self, FLAPS, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS, READINESS,
-    SITES, Unreadable,
+    self, FLAPS, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MAINTENANCE, MEMBERS, Member, OBSERVATIONS,
+    READINESS, SITES, SWITCHES, Unreadable,
 };
 use crate::store::{KeyValue, Range, Revision, Store, StoreError};
 use serde::de::DeserializeOwned;
-use standfast_core::controller::{Flaps, Freeze, Judgement};
+use standfast_core::controller::{Flaps, Judgement, Order};
 use standfast_core::ids::{MemberId, RunId, SiteId};
 use standfast_core::readiness::Readiness;
 use standfast_core::site_lease::Leases;
@@ -58,7 +58,11 @@ pub(super) struct State {
     /// Sites that came and went, as it was written last.
     pub(super) flaps: Flaps,
     /// Why nothing runs by itself, as it was written last.
-    pub(super) freeze: Option<Freeze>,
+    pub(super) freeze: Option<Order>,
+    /// Sites in maintenance, as they were written last.
+    pub(super) maintenance: BTreeMap<SiteId, Order>,
+    /// What is switched on.
+    pub(super) switches: BTreeMap<String, Order>,
     /// The live run that holds each lock, as `site/a`.
     pub(super) locks: BTreeMap<String, RunId>,
     /// The leases of sites.
@@ -73,13 +77,27 @@ impl State {
         let first = store.range(key).await?;
         let revision = at.unwrap_or(first.revision);
         let read = |prefix: &'static str| all(store, prefix, revision);
-        let (judgement, members, observations, holds, flaps, freeze, locks, readiness, sites) = tokio::try_join!(
+        let (
+            judgement,
+            members,
+            observations,
+            holds,
+            flaps,
+            freeze,
+            maintenance,
+            switches,
+            locks,
+            readiness,
+            sites,
+        ) = tokio::try_join!(
             read(JUDGEMENT),
             read(MEMBERS),
             read(OBSERVATIONS),
             read(HOLDS),
             read(FLAPS),
             read(FREEZE),
+            read(MAINTENANCE),
+            read(SWITCHES),
             read(LOCKS),
             read(READINESS),
             read(SITES)
@@ -103,6 +121,11 @@ impl State {
             holds: exact(&holds, HOLDS).map(records::decode).transpose()?.unwrap_or_default(),
             flaps: exact(&flaps, FLAPS).map(records::decode).transpose()?.unwrap_or_default(),
             freeze: exact(&freeze, FREEZE).map(records::decode).transpose()?,
+            maintenance: exact(&maintenance, MAINTENANCE)
+                .map(records::decode)
+                .transpose()?
+                .unwrap_or_default(),
+            switches: exact(&switches, SWITCHES).map(records::decode).transpose()?.unwrap_or_default(),
             locks: locks.iter().filter_map(lock).collect(),
             leases: records::leases(&sites)?,
         })

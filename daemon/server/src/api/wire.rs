@@ -3,7 +3,7 @@
 use crate::clock;
 use pbjson_types::{Duration as WireDuration, Timestamp};
 use standfast_core::check::Answer;
-use standfast_core::controller::Freeze;
+use standfast_core::controller::Order;
 use standfast_core::finding::{Finding, code};
 use standfast_core::guard::{Guard, Ruling, Says};
 use standfast_core::journal::{End, Evidence};
@@ -27,8 +27,18 @@ pub(super) fn now() -> Option<Timestamp> {
     time(clock::wall_ms())
 }
 
+/// Who works on a site.
+pub(super) fn maintenance(order: &Order) -> v1::Maintenance {
+    v1::Maintenance {
+        by: order.by.to_string(),
+        reason: order.reason.clone(),
+        since: time(order.since_wall_ms),
+        remaining: order.left.and_then(span),
+    }
+}
+
 /// Why nothing begins by itself.
-pub(super) fn freeze(freeze: &Freeze) -> v1::Freeze {
+pub(super) fn freeze(freeze: &Order) -> v1::Freeze {
     v1::Freeze {
         by: freeze.by.to_string(),
         reason: freeze.reason.clone(),

@@ -1,17 +1,19 @@
 //! `standfast site` and `standfast why-not`: what is known about the sites.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use standfast_proto::v1::sites_client::SitesClient;
 use standfast_proto::v1::{
-    AckSiteRequest, GetSiteRequest, GuardDecision, GuardOutcome, ListSitesRequest, RejoinSiteRequest, Site,
-    Verdict, Vote, WhyNotRequest, WhyNotResponse,
+    AckSiteRequest, GetSiteRequest, GuardDecision, GuardOutcome, ListSitesRequest, MaintainSiteRequest,
+    Maintenance, RejoinSiteRequest, ReleaseSiteRequest, Site, Verdict, Vote, WhyNotRequest, WhyNotResponse,
 };
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::human;
-use super::output::{Output, Rows, Stream, Tone, plain};
+use super::output::{Output, Rows, Stream, Tone, one_line, plain};
 use super::{request_id, uncertain};
 
 /// `standfast site ...`
@@ -25,6 +27,10 @@ pub enum SiteCommand {
     Ack(AckArgs),
     /// Let a fenced site come back: what wrote there is a standby again, or is empty
     Rejoin(RejoinArgs),
+    /// Put a site into maintenance: nothing leaves it or goes there by itself; people start runs as ever
+    Maintain(MaintainArgs),
+    /// End the maintenance of a site
+    Release(RejoinArgs),
 }
 
 /// A site.
@@ -58,6 +64,25 @@ pub struct RejoinArgs {
     /// Why it is safe now
     #[arg(long)]
     reason: String,
+    /// Repeat a request whose outcome is not known: the id that the error printed
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+}
+
+/// A site on which somebody works.
+#[derive(Debug, Args)]
+pub struct MaintainArgs {
+    /// Name of the site
+    site: String,
+    /// What is done there
+    #[arg(long)]
+    reason: String,
+    /// For how long, as in 30m, 4h; without it until somebody releases it
+    #[arg(long = "for", value_name = "DURATION", value_parser = super::duration)]
+    lasting: Option<Duration>,
+    /// Until when, as in 2027-01-04T06:00:00Z or 2027-01-04T07:00:00+01:00
+    #[arg(long, value_name = "TIME", conflicts_with = "lasting")]
+    until: Option<Timestamp>,
     /// Repeat a request whose outcome is not known: the id that the error printed
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
@@ -106,6 +131,39 @@ pub async fn run(command: SiteCommand, client: &mut Client, output: &mut Output)
             let site = client
                 .call(request, |channel, request| async move {
                     SitesClient::new(channel).rejoin_site(request).await
+                })
+                .await
+                .map_err(|failure| uncertain(failure, &request_id))?;
+            output.data(&site, show)?;
+        }
+        SiteCommand::Maintain(args) => {
+            let request_id = args.request_id.unwrap_or_else(request_id);
+            let lasting = args.lasting.map(pbjson_types::Duration::try_from).transpose();
+            let request = MaintainSiteRequest {
+                name: args.site,
+                request_id: request_id.clone(),
+                reason: args.reason,
+                lasting: lasting.map_err(|_| Failure::usage("--for is longer than can be written"))?,
+                until: args.until.map(|until| pbjson_types::Timestamp {
+                    seconds: until.as_second(),
+                    nanos: until.subsec_nanosecond(),
+                }),
+            };
+            let site = client
+                .call(request, |channel, request| async move {
+                    SitesClient::new(channel).maintain_site(request).await
+                })
+                .await
+                .map_err(|failure| uncertain(failure, &request_id))?;
+            output.data(&site, show)?;
+        }
+        SiteCommand::Release(args) => {
+            let request_id = args.request_id.unwrap_or_else(request_id);
+            let request =
+                ReleaseSiteRequest { name: args.site, request_id: request_id.clone(), reason: args.reason };
+            let site = client
+                .call(request, |channel, request| async move {
+                    SitesClient::new(channel).release_site(request).await
                 })
                 .await
                 .map_err(|failure| uncertain(failure, &request_id))?;
@@ -219,6 +277,7 @@ fn note(site: &Site) -> String {
             notes.push(format!("{troubled} of {} sentries prove nothing", lease.sentries.len()));
         }
     }
+    notes.extend(site.maintenance.as_ref().map(maintained));
     if site.flap_locked {
         notes.push("locked: it went down too often".to_owned());
     }
@@ -226,6 +285,17 @@ fn note(site: &Site) -> String {
         notes.push(site.verdict_reason.clone());
     }
     notes.join("; ")
+}
+
+/// `in maintenance by kim since 2026-11-22 11:00:00Z, for another 2h: new racks`.
+fn maintained(maintenance: &Maintenance) -> String {
+    let Maintenance { by, reason, since, remaining } = maintenance;
+    let ends = match remaining {
+        Some(left) => format!("for another {}", human::wire_duration(Some(left))),
+        None => "until somebody releases it".to_owned(),
+    };
+    let since = human::date(since.as_ref());
+    format!("in maintenance by {by} since {since}, {ends}: {}", one_line(reason))
 }
 
 fn verdict_cell(verdict: Verdict) -> (Tone, String) {

@@ -8,7 +8,7 @@ use standfast_proto::v1::{AutomationLevel, ClusterStatus, GetStatusRequest, Wait
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Rows, Stream};
-use super::{freeze, human, member, readiness, screen, site};
+use super::{freeze, human, member, readiness, screen, site, switch};
 
 /// `standfast status`
 #[derive(Debug, Args)]
@@ -73,6 +73,10 @@ fn show(status: &ClusterStatus, out: &mut Stream) -> Result<(), Failure> {
     site::table(&status.sites, out)?;
     out.line("")?;
     member::table(&status.members, out)?;
+    if !status.switches.is_empty() {
+        out.line("")?;
+        switch::table(&status.switches, out)?;
+    }
     if !status.readiness.is_empty() {
         out.line("")?;
         readiness::table(&status.readiness, out)?;

@@ -2,10 +2,10 @@
 
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
-use crate::records::{self, FLAPS, FREEZE, HOLDS, Head, LOCKS, READINESS};
+use crate::records::{self, FLAPS, FREEZE, HOLDS, Head, LOCKS, MAINTENANCE, READINESS, SWITCHES};
 use crate::store::{KeyValue, Revision, pages};
 use standfast_core::audit::Fact;
-use standfast_core::controller::{Freeze, Kept};
+use standfast_core::controller::{Kept, Order};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::readiness::Readiness;
@@ -46,19 +46,42 @@ pub(super) async fn load(guarded: &Guarded, site: SiteId) -> Result<Loaded, Lost
     let holds = get(guarded, HOLDS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
     let readiness =
         get(guarded, READINESS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default();
-    let kept = Kept {
-        freeze: get(guarded, FREEZE).await?.map(|kv| freeze(&kv)),
-        flaps: get(guarded, FLAPS).await?.and_then(|kv| records::decode(&kv).ok()).unwrap_or_default(),
-    };
+    let kept = kept(guarded).await?;
     Ok(Loaded { runs, holds, kept, readiness })
 }
 
-/// A freeze that cannot be read is one all the same.
-fn freeze(kv: &KeyValue) -> Freeze {
-    records::decode(kv).unwrap_or_else(|error| {
-        tracing::error!(%error, "the freeze cannot be read; it lasts until somebody thaws it");
-        Freeze { by: "nobody known".into(), reason: error.to_string(), since_wall_ms: 0, left: None }
-    })
+/// What else was kept. A freeze that cannot be read is one all the same, and so is a maintenance of
+/// nobody knows which sites.
+async fn kept(guarded: &Guarded) -> Result<Kept, Lost> {
+    let (mut kept, mut unreadable) = (Kept::default(), None);
+    if let Some(kv) = get(guarded, FREEZE).await? {
+        kept.freeze = read(&kv, &mut unreadable);
+    }
+    if let Some(kv) = get(guarded, MAINTENANCE).await? {
+        kept.maintenance = read(&kv, &mut unreadable).unwrap_or_default();
+    }
+    if let Some(reason) = unreadable {
+        tracing::error!(reason, "the cluster is frozen until somebody thaws it");
+        kept.freeze = Some(Order { by: "nobody known".into(), reason, since_wall_ms: 0, left: None });
+    }
+    // What is not known to be on is off; sites of which nobody knows how often they went down have to
+    // be seen going down anew.
+    let mut unread = None;
+    if let Some(kv) = get(guarded, SWITCHES).await? {
+        kept.switches = read(&kv, &mut unread).unwrap_or_default();
+    }
+    if let Some(kv) = get(guarded, FLAPS).await? {
+        kept.flaps = read(&kv, &mut unread).unwrap_or_default();
+    }
+    if let Some(reason) = unread {
+        tracing::error!(reason, "what was kept cannot be read");
+    }
+    Ok(kept)
+}
+
+/// What stands there, or why it cannot be read.
+fn read<T: serde::de::DeserializeOwned>(kv: &KeyValue, unreadable: &mut Option<String>) -> Option<T> {
+    records::decode(kv).map_err(|error| *unreadable = Some(error.to_string())).ok()
 }
 
 /// Reads and folds one run; none if it is not there or not readable.

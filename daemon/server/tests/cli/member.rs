@@ -166,6 +166,8 @@ impl Sites for Service {
         get_site(GetSiteRequest) -> Site = site;
         ack_site(AckSiteRequest) -> Site = site;
         rejoin_site(RejoinSiteRequest) -> Site = site;
+        maintain_site(MaintainSiteRequest) -> Site = site;
+        release_site(ReleaseSiteRequest) -> Site = site;
         why_not(WhyNotRequest) -> WhyNotResponse = why_not;
     }
 
@@ -207,6 +209,13 @@ impl Cluster for Service {
     answers! {
         get_status(GetStatusRequest) -> ClusterStatus = status;
         freeze(FreezeRequest) -> FreezeResponse = frozen;
+    }
+
+    async fn set_switch(
+        &self,
+        request: Request<SetSwitchRequest>,
+    ) -> Result<Response<SetSwitchResponse>, Status> {
+        self.answer("set_switch", request, &SetSwitchResponse::default())
     }
 
     async fn thaw(&self, request: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {

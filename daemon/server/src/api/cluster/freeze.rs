@@ -5,7 +5,7 @@ use super::super::{Api, refuse, wire};
 use crate::clock;
 use crate::records::{self, FREEZE};
 use crate::store::Range;
-use standfast_core::controller::{Ask, Freeze};
+use standfast_core::controller::{Ask, Order};
 use standfast_core::time::Span;
 use standfast_proto::v1::{FreezeRequest, FreezeResponse, ThawRequest, ThawResponse};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 impl Api {
     /// Why nothing begins by itself, if that is so.
-    pub(in crate::api) async fn frozen(&self) -> Result<Option<Freeze>, Status> {
+    pub(in crate::api) async fn frozen(&self) -> Result<Option<Order>, Status> {
         let reply = self.store().range(Range::key(FREEZE)).await.map_err(refuse::store)?;
         reply.kvs.first().map(records::decode).transpose().map_err(refuse::internal)
     }
@@ -28,7 +28,7 @@ pub(super) async fn freeze(api: &Api, request: Request<FreezeRequest>) -> Result
     let wish = Wish::new(&message.request_id, by, &message)?;
     let reason = reason(&message.reason, true)?;
     // Who repeats a request gets its answer, also when what they said has passed since.
-    let left = if api.known(&wish).await? { None } else { lasting(&message)? };
+    let left = if api.known(&wish).await? { None } else { lasting(message.lasting, message.until)? };
     api.ask(&wish, Ask::Freeze { reason, left }, Vec::new()).await?;
     Ok(FreezeResponse { freeze: api.frozen().await?.as_ref().map(wire::freeze) })
 }
@@ -42,14 +42,17 @@ pub(super) async fn thaw(api: &Api, request: Request<ThawRequest>) -> Result<Tha
     Ok(ThawResponse {})
 }
 
-/// For how long; none: until somebody thaws it.
-fn lasting(message: &FreezeRequest) -> Result<Option<Span>, Status> {
-    let (field, lasting) = match (&message.lasting, &message.until) {
+/// For how long an order is; none: until somebody ends it.
+pub(in crate::api) fn lasting(
+    lasting: Option<pbjson_types::Duration>,
+    until: Option<pbjson_types::Timestamp>,
+) -> Result<Option<Span>, Status> {
+    let (field, lasting) = match (lasting, until) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => {
             return Err(refuse::bad_field("until", "say `lasting` or `until`, not both"));
         }
-        (Some(lasting), None) => ("lasting", Duration::try_from(*lasting).ok()),
+        (Some(lasting), None) => ("lasting", Duration::try_from(lasting).ok()),
         (None, Some(until)) => {
             let ms = until.seconds.saturating_mul(1_000).saturating_add(i64::from(until.nanos) / 1_000_000);
             ("until", u64::try_from(ms.saturating_sub(clock::wall_ms())).ok().map(Duration::from_millis))

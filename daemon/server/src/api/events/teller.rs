@@ -6,8 +6,8 @@ use super::super::state::{State, all};
 use super::super::{Api, bundles, cluster, refuse, wire};
 use crate::bundles as kept;
 use crate::records::{
-    self, BUNDLE, FLAPS, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MEMBERS, Member, OBSERVATIONS,
-    REFUSALS, RUNS,
+    self, BUNDLE, FLAPS, HOLDS, Head, JUDGEMENT, LEADER, LOCKS, Leader, MAINTENANCE, MEMBERS, Member,
+    OBSERVATIONS, REFUSALS, RUNS,
 };
 use crate::store::{KeyValue, Range, Revision, Store, WatchBatch, WatchEvent, pages};
 use standfast_core::controller::Refused;
@@ -147,6 +147,9 @@ impl Teller {
             JUDGEMENT => self.state.judgement = kv.map(records::decode).transpose()?,
             HOLDS => self.state.holds = kv.map(records::decode).transpose()?.unwrap_or_default(),
             FLAPS => self.state.flaps = kv.map(records::decode).transpose()?.unwrap_or_default(),
+            MAINTENANCE => {
+                self.state.maintenance = kv.map(records::decode).transpose()?.unwrap_or_default();
+            }
             BUNDLE => {}
             _ => {
                 if let Some(lock) = key.strip_prefix(LOCKS) {
@@ -262,6 +265,9 @@ fn essence(site: &v1::Site) -> v1::Site {
     essence.verdict_reason.clear();
     if essence.hold_down_remaining.is_some() {
         essence.hold_down_remaining = wire::duration(std::time::Duration::ZERO);
+    }
+    if let Some(maintenance) = &mut essence.maintenance {
+        maintenance.remaining = None;
     }
     for vote in &mut essence.votes {
         vote.since = None;

@@ -84,6 +84,7 @@ impl View<'_> {
             run_id: self.run(site),
             etag: self.etag(site),
             lease: self.lease(site, &rules),
+            maintenance: self.state.maintenance.get(site).map(wire::maintenance),
             left_by: self.state.flaps.left.get(site).map(ToString::to_string).unwrap_or_default(),
         }
     }

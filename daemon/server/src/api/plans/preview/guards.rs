@@ -37,6 +37,7 @@ pub(super) fn guards(
                 Guard::Lag => lag(plan, seen),
                 Guard::Fence => fence(plan, seen),
                 Guard::Freeze => (GuardOutcome::NotAsked, freeze(state)),
+                Guard::Maintenance => (GuardOutcome::NotAsked, maintenance(plan, state)),
                 _ => (GuardOutcome::NotAsked, "not asked of a manual trigger".to_owned()),
             };
             match waiver {
@@ -65,7 +66,18 @@ fn lock(plan: &Plan, state: Option<&State>) -> (GuardOutcome, String) {
 fn freeze(state: Option<&State>) -> String {
     let said = "not asked of a manual trigger".to_owned();
     match state.and_then(|state| state.freeze.as_ref()) {
-        Some(freeze) => format!("{said}; {freeze}"),
+        Some(freeze) => format!("{said}; frozen {}", freeze.told("thaws it")),
+        None => said,
+    }
+}
+
+/// Nor does that.
+fn maintenance(plan: &Plan, state: Option<&State>) -> String {
+    let said = "not asked of a manual trigger".to_owned();
+    let sites = [&plan.request.from, &plan.request.to];
+    let order = |site| Some((site, state?.maintenance.get(site)?));
+    match sites.into_iter().find_map(order) {
+        Some((site, order)) => format!("{said}; {site} is in maintenance {}", order.told("releases it")),
         None => said,
     }
 }
