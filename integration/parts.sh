@@ -1,5 +1,5 @@
 #!/bin/bash
-# Gets the real parts that the demo and the tests run: PostgreSQL, etcd, HAProxy, BIND, protoc,
+# Gets the real parts that the demo and the tests run: PostgreSQL, etcd, HAProxy, BIND, OpenSSH, protoc,
 # and a Python with grpcio.
 #
 #   integration/parts.sh          make sure they are there; print the name of a file to source
@@ -41,6 +41,9 @@ haproxy       haproxy
 named         bind9
 nsupdate      bind9-dnsutils
 dig           bind9-dnsutils
+sshd          openssh-server
+ssh           openssh-client
+ssh-keygen    openssh-client
 ip            iproute2
 nft           nftables
 protoc        protobuf-compiler

@@ -4,6 +4,7 @@
 use crate::parts::{Error, Result, sibling};
 use rustix::fs::{Mode, OFlags};
 use standfast::action::Context;
+use standfast::client::ssh::Links;
 use standfast::condition::Env;
 use standfast::secrets::Secrets;
 use standfast::supervise::Supervisor;
@@ -36,6 +37,7 @@ impl Given {
         let env = Env::new(Secrets::new(secrets.path()), source);
         let mut env = env.map_err(|e| Error::answer("the environment of a test", e))?;
         env.supervisor = Supervisor::at(sibling("standfast")?);
+        env.ssh = Links::new(secrets.path().join("links"));
         Ok(Given { env, secrets })
     }
 

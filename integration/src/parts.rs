@@ -29,6 +29,7 @@ pub mod process;
 pub mod scratch;
 pub mod shop;
 pub mod site;
+pub mod sshd;
 pub mod tools;
 pub mod web;
 

@@ -6,7 +6,7 @@
 pub mod contract;
 
 use crate::check::{Check, Database, RecordType};
-use crate::ids::{Identity, SecretName, SiteId};
+use crate::ids::{Identity, ResourceId, SecretName, SiteId};
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,6 +23,25 @@ pub struct Balancer {
     pub socket: String,
     /// The backend whose servers are weighed.
     pub backend: String,
+}
+
+/// A host, reached over ssh.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The fleet, under whose name the host keeps the highest epoch that it has seen.
+    pub fleet: String,
+    /// The resource.
+    pub name: ResourceId,
+    /// Where it stands.
+    pub site: SiteId,
+    /// `host:port`.
+    pub address: String,
+    /// Who logs in there.
+    pub user: String,
+    /// Its public keys, as `ssh-keyscan` prints them without the host: no other is believed.
+    pub host_keys: Vec<String>,
+    /// The private key to log in with, by secret name; without one those of the member itself.
+    pub key: Option<SecretName>,
 }
 
 /// A way to prove that a site can no longer write.
@@ -148,6 +167,24 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         linger: Option<Span>,
     },
+    /// A program on a host, over ssh.
+    #[serde(rename = "ssh.run")]
+    SshRun {
+        /// The host.
+        host: Host,
+        /// Program and arguments; no shell.
+        run: Vec<String>,
+        /// Whether it may be run again.
+        idempotent: bool,
+    },
+    /// Statements on a primary, in one transaction, once for each run and step.
+    #[serde(rename = "postgres.run")]
+    PostgresRun {
+        /// The primary.
+        database: Database,
+        /// One statement each.
+        sql: Vec<String>,
+    },
     /// Wait until all conditions hold.
     #[serde(rename = "wait.until")]
     WaitUntil {
@@ -195,6 +232,8 @@ impl Action {
             Self::DnsSet { .. } => "dns.set",
             Self::HttpRequest { .. } => "http.request",
             Self::CommandRun { .. } => "command.run",
+            Self::SshRun { .. } => "ssh.run",
+            Self::PostgresRun { .. } => "postgres.run",
             Self::WaitUntil { .. } => "wait.until",
             Self::ApprovalAsk { .. } => "approval.ask",
             Self::FenceProve { .. } => "fence.prove",
@@ -204,7 +243,9 @@ impl Action {
     /// What it acts on, in a few words for people: "orders in b".
     pub fn target(&self) -> String {
         match self {
-            Self::PostgresPromote { database } => format!("{} in {}", database.cluster, database.site),
+            Self::PostgresPromote { database } | Self::PostgresRun { database, .. } => {
+                format!("{} in {}", database.cluster, database.site)
+            }
             Self::TrafficDrain { balancer, server }
             | Self::TrafficReady { balancer, server }
             | Self::TrafficShift { balancer, server, .. } => {
@@ -215,6 +256,9 @@ impl Action {
             }
             Self::HttpRequest { method, url, .. } => format!("{method} {url}"),
             Self::CommandRun { command, .. } => command.first().cloned().unwrap_or_default(),
+            Self::SshRun { host, run, .. } => {
+                format!("{} on {} in {}", run.first().map_or("", String::as_str), host.name, host.site)
+            }
             Self::WaitUntil { all } => all.iter().map(Check::to_string).collect::<Vec<_>>().join(", "),
             Self::ApprovalAsk { role, quorum, .. } => format!("{quorum} of {role}"),
             Self::FenceProve { site, .. } => site.to_string(),
@@ -239,7 +283,10 @@ impl Action {
             secrets.collect()
         }
         match self {
-            Self::PostgresPromote { database } => database.password.iter().collect(),
+            Self::PostgresPromote { database } | Self::PostgresRun { database, .. } => {
+                database.password.iter().collect()
+            }
+            Self::SshRun { host, .. } => host.key.iter().collect(),
             Self::DnsSet { key, .. } => vec![key],
             Self::HttpRequest { headers, .. } => of(headers),
             Self::CommandRun { env, .. } => of(env),
@@ -250,13 +297,15 @@ impl Action {
     /// Whether an inspection can tell what acting would change. An HTTP request or a command
     /// cannot: it is acted without, and its verification proves it.
     pub fn previews(&self) -> bool {
-        !matches!(self, Self::HttpRequest { .. } | Self::CommandRun { .. })
+        !matches!(self, Self::HttpRequest { .. } | Self::CommandRun { .. } | Self::SshRun { .. })
     }
 
     /// Whether acting twice is the same as acting once.
     pub fn idempotent(&self) -> bool {
         match self {
-            Self::HttpRequest { idempotent, .. } | Self::CommandRun { idempotent, .. } => *idempotent,
+            Self::HttpRequest { idempotent, .. }
+            | Self::CommandRun { idempotent, .. }
+            | Self::SshRun { idempotent, .. } => *idempotent,
             Self::PostgresPromote { .. } => false,
             _ => true,
         }

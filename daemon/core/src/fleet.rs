@@ -141,6 +141,23 @@ pub enum Body {
     },
     /// A DNS record.
     Dns(Dns),
+    /// A host per site.
+    Ssh(BTreeMap<SiteId, Login>),
+}
+
+/// How a host is logged in to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Where its address stands.
+    pub at: Place,
+    /// `host:port`.
+    pub address: String,
+    /// Who logs in.
+    pub user: String,
+    /// Its public keys.
+    pub host_keys: Vec<String>,
+    /// The private key to log in with.
+    pub key: Option<SecretName>,
 }
 
 /// A PostgreSQL server.
@@ -192,6 +209,7 @@ impl Body {
             Self::Postgres(_) => ResourceKind::Postgres,
             Self::Route { .. } => ResourceKind::Route,
             Self::Dns(_) => ResourceKind::Dns,
+            Self::Ssh(_) => ResourceKind::Ssh,
         }
     }
 }

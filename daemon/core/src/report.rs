@@ -204,8 +204,10 @@ enum Phase {
 
 fn phase(action: &Action) -> Option<Phase> {
     Some(match action {
-        Action::HttpRequest { .. } | Action::CommandRun { .. } => Phase::Tools,
-        Action::FenceProve { .. } | Action::PostgresPromote { .. } => Phase::Promotion,
+        Action::HttpRequest { .. } | Action::CommandRun { .. } | Action::SshRun { .. } => Phase::Tools,
+        Action::FenceProve { .. } | Action::PostgresPromote { .. } | Action::PostgresRun { .. } => {
+            Phase::Promotion
+        }
         Action::TrafficDrain { .. }
         | Action::TrafficReady { .. }
         | Action::TrafficShift { .. }

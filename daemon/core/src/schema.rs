@@ -89,6 +89,8 @@ pub enum ResourceKind {
     Route,
     /// A DNS record.
     Dns,
+    /// Hosts that are logged in to.
+    Ssh,
 }
 
 impl ResourceKind {
@@ -99,6 +101,7 @@ impl ResourceKind {
             Self::Postgres => "postgres",
             Self::Route => "route",
             Self::Dns => "dns",
+            Self::Ssh => "ssh",
         }
     }
 }

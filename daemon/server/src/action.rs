@@ -14,6 +14,8 @@ mod http;
 mod people;
 mod postgres;
 mod shift;
+mod sql;
+mod ssh;
 mod traffic;
 mod values;
 mod wait;
@@ -100,6 +102,8 @@ fn driver(action: &Action) -> Box<dyn Driver + '_> {
             Box::new(http::Request { url, method, headers, body: body.as_deref(), status })
         }
         Action::CommandRun { command, env, .. } => Box::new(command::Run { command, env }),
+        Action::SshRun { host, run, .. } => Box::new(ssh::Run { host, run }),
+        Action::PostgresRun { database, sql } => Box::new(sql::Run { database, sql }),
         Action::WaitUntil { all } => Box::new(wait::Until { all }),
         Action::ApprovalAsk { role, quorum, message } => {
             Box::new(people::Ask { role, quorum: *quorum, message })

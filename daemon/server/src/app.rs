@@ -4,6 +4,7 @@
 
 use crate::api;
 use crate::bundles::{self, BundleError};
+use crate::client::ssh::Links;
 use crate::clock;
 use crate::condition::Env;
 use crate::health::Health;
@@ -51,6 +52,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let secrets = Secrets::new(&settings.secrets_dir);
     let mut env =
         Env::new(secrets, settings.probe_source).map_err(|error| AppError::Client(error.to_string()))?;
+    env.ssh = Links::new(settings.data_dir.join("ssh"));
     let metrics = Metrics::new();
     if let Some(tls) = &tls {
         metrics.set_certificate_expiry("tls.cert", tls.expires());

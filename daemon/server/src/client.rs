@@ -9,6 +9,7 @@ pub mod dns;
 pub mod haproxy;
 pub mod http;
 pub mod postgres;
+pub mod ssh;
 pub mod stream;
 pub mod tls;
 

@@ -37,6 +37,8 @@ pub struct Env {
     pub http: reqwest::Client,
     /// What commands are run under.
     pub supervisor: Supervisor,
+    /// Connections to hosts.
+    pub ssh: client::ssh::Links,
     /// Whether a step acts here now: looks wait.
     pub acting: Acting,
     /// This member's own certificates: their settings, and when each ends, in seconds since 1970.
@@ -51,7 +53,8 @@ impl Env {
         let http = client::http::client(source)?;
         let (clusters, supervisor, acting) = (Arc::default(), Supervisor::default(), Acting::default());
         let (certificates, wall_ms) = (Vec::new(), crate::clock::wall_ms as fn() -> i64);
-        Ok(Self { secrets, clusters, source, http, supervisor, acting, certificates, wall_ms })
+        let ssh = client::ssh::Links::default();
+        Ok(Self { secrets, clusters, source, http, supervisor, ssh, acting, certificates, wall_ms })
     }
 }
 

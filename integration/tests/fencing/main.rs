@@ -2,6 +2,8 @@
 //! epochs 5 and 6, of which the old one comes late.
 
 mod dns;
+mod postgres;
+mod ssh;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 

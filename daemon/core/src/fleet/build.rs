@@ -1,8 +1,8 @@
 //! From decoded values to a fleet. What is missing here was reported by the decoder.
 
 use super::{
-    Body, Control, Dns, Evidence, Fleet, OnLoss, Outside, Probes, Resource, Sentry, Server, Service, Site,
-    control,
+    Body, Control, Dns, Evidence, Fleet, Login, OnLoss, Outside, Probes, Resource, Sentry, Server, Service,
+    Site, control,
 };
 use crate::check::RecordType;
 use crate::decode::{Object, Value};
@@ -225,9 +225,29 @@ fn resource(at: Place, object: &Object) -> Option<Resource> {
                 servers: per_site(route, "servers"),
             }
         }
+        "ssh" => Body::Ssh(
+            object
+                .map("ssh")
+                .iter()
+                .filter_map(|(site, value)| {
+                    Some((SiteId::new(site.value.as_str()), login(value.value.object()?)?))
+                })
+                .collect(),
+        ),
         _ => Body::Dns(dns(value.value.object()?)?),
     };
     Some(Resource { at, body })
+}
+
+fn login(object: &Object) -> Option<Login> {
+    let address = object.spanned_text("address")?;
+    Some(Login {
+        at: address.at,
+        address: address.value,
+        user: object.text("user")?.to_owned(),
+        host_keys: texts(&object.get("host_key")?.value),
+        key: secret(object, "key"),
+    })
 }
 
 fn dns(object: &Object) -> Option<Dns> {

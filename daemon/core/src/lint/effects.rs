@@ -17,7 +17,7 @@ pub(super) fn retries(step: &Step, findings: &mut Findings) {
     let name = quoted(step.id.value.as_str());
     let message = format!("{attempts} attempts at {name}, which is not idempotent");
     let help = match step.call.spec.name {
-        "http.request" | "command.run" => {
+        "http.request" | "command.run" | "ssh.run" => {
             "write `attempts: 1`, or `idempotent: true` if doing it twice is the same as doing it once"
         }
         _ => "write `attempts: 1`: what may have been done is looked at, and a person decides",
@@ -28,7 +28,7 @@ pub(super) fn retries(step: &Step, findings: &mut Findings) {
 /// Reports a time in which nothing can be done. A command needs more than others: from its time it
 /// is also ended.
 pub(super) fn times(step: &Step, findings: &mut Findings) {
-    let command = step.call.spec.is("command.run");
+    let command = matches!(step.call.spec.name, "command.run" | "ssh.run");
     let least = if command { Span::secs(1) } else { Span::ms(100) };
     let Some(timeout) = step.timeout.filter(|timeout| *timeout < least) else { return };
     let name = quoted(step.id.value.as_str());
@@ -40,11 +40,13 @@ pub(super) fn times(step: &Step, findings: &mut Findings) {
 fn repeatable(call: &Call) -> Option<bool> {
     match call.spec.name {
         "postgres.promote" => Some(false),
-        "http.request" | "command.run" => match call.args.get("idempotent").map(|value| &value.value) {
-            Some(Value::Flag(idempotent)) => Some(*idempotent),
-            Some(_) => None,
-            None => call.args.text("method").map(repeats),
-        },
+        "http.request" | "command.run" | "ssh.run" => {
+            match call.args.get("idempotent").map(|value| &value.value) {
+                Some(Value::Flag(idempotent)) => Some(*idempotent),
+                Some(_) => None,
+                None => call.args.text("method").map(repeats),
+            }
+        }
         _ => Some(true),
     }
 }

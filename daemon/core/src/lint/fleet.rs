@@ -1,6 +1,6 @@
 //! What a fleet must have so that a loss can be seen and acted on.
 
-use super::sentries;
+use super::{hosts, sentries};
 use crate::bind::{Scope, destination};
 use crate::check::RecordType;
 use crate::decode::Call;
@@ -152,6 +152,11 @@ fn resources(fleet: &Fleet, findings: &mut Findings) {
             }
             Body::Dns(dns) => {
                 findings.extend(record(dns).map(|why| Finding::new(code::WRONG_VALUE, resource.at, why)))
+            }
+            Body::Ssh(logins) => {
+                for login in logins.values() {
+                    findings.extend(hosts::login(login));
+                }
             }
             Body::Endpoint(_) | Body::Route { .. } => {}
         }

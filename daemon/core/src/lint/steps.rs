@@ -2,7 +2,7 @@
 
 use super::business::Business;
 use super::order::Way;
-use super::{effects, together, traffic};
+use super::{effects, sql, together, traffic};
 use crate::bind::Graph;
 use crate::decode::{Call, Value, Var};
 use crate::finding::{Finding, Findings, code, quoted};
@@ -29,6 +29,7 @@ pub(super) fn lint(playbook: &Playbook, business: Option<&Business<'_>>, cut: bo
     for step in playbook.flat() {
         effects::retries(step, findings);
         effects::times(step, findings);
+        sql::lint(step, findings);
         if !cut {
             traffic::gates(step, findings);
         }

@@ -48,8 +48,51 @@ fn attempts_that_will_not_be_made_are_found() {
     );
     assert_eq!(step("command.run: {command: [x]}", 2), ["SF051 3"]);
     assert_eq!(step("command.run: {command: [x], idempotent: true}", 2), [""; 0]);
+    assert_eq!(step("postgres.run: {cluster: orders, at: $to, sql: analyze}", 9), [""; 0]);
     assert_eq!(of_steps(&format!("{FENCED}{PROMOTE}    attempts: 3\n")), ["SF051 5"]);
     assert_eq!(step("dns.set: {record: shop-name, to: $to}", 9), [""; 0]);
+}
+
+/// A step's statements are one transaction, with the epoch in it.
+#[test]
+fn statements_that_would_escape_the_transaction_are_found() {
+    let step = |sql: &str| {
+        of_steps(&format!("  - id: x\n    postgres.run: {{cluster: orders, at: $to, sql: {sql}}}\n"))
+    };
+    for good in [
+        "analyze",
+        "[select 1, \"update t set commit = true\"]",
+        "\"/* begin */ select 1\"",
+        "alter table t add n int",
+    ] {
+        assert_eq!(step(good), [""; 0], "{good}");
+    }
+    for bad in [
+        "commit",
+        "\"  BEGIN\"",
+        "\"/* now */ Rollback to x\"",
+        "\"-- x\\nvacuum t\"",
+        "ALTER SYSTEM RESET ALL",
+        "prepare transaction x",
+    ] {
+        assert_eq!(step(&format!("[select 1, {bad}]")), ["SF008 2"], "{bad}");
+    }
+}
+
+#[test]
+fn programs_on_hosts_are_attempted_again_only_if_they_may_be() {
+    let host = "  db-host:\n    ssh: {a: {address: \"10.1.0.9:22\", user: kim, host_key: ssh-ed25519 AAAA}, \
+                b: {address: \"10.2.0.9:22\", user: kim, host_key: ssh-ed25519 AAAA}}\n";
+    let fleet = FLEET.replacen("resources:\n", &format!("resources:\n{host}"), 1);
+    let step = |more: &str| {
+        of_fleet(&fleet, &format!("  - id: x\n    ssh.run: {{on: db-host, at: $to, run: [x]{more}\n"))
+    };
+    assert_eq!(step("}"), [""; 0]);
+    assert_eq!(step("}\n    attempts: 2"), ["SF051 3"]);
+    assert_eq!(step(", idempotent: true}\n    attempts: 2"), [""; 0]);
+    assert_eq!(step("}\n    timeout: 500ms"), ["SF008 3"]);
+    let wrong = fleet.replacen("user: kim", "user: \"-oProxyCommand=x\"", 1);
+    assert_eq!(of_fleet(&wrong, "  - {id: x, ssh.run: {on: db-host, at: $to, run: [x]}}\n").len(), 1);
 }
 
 /// What only might come after the point of no return counts as before it.

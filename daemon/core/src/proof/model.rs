@@ -329,6 +329,9 @@ impl<'a> Model<'a> {
             Body::Route { haproxy, .. } => {
                 haproxy.get(site).and_then(|socket| host_of(socket)).into_iter().collect()
             }
+            Body::Ssh(logins) => {
+                logins.get(site).and_then(|login| host_of(&login.address)).into_iter().collect()
+            }
             Body::Dns(_) => Vec::new(),
         }
     }
@@ -351,6 +354,10 @@ fn secrets_of<'b>(body: &'b Body, site: Option<&SiteId>) -> Vec<&'b SecretName> 
         Body::Postgres(servers) => {
             let server = site.and_then(|site| servers.get(site));
             server.and_then(|server| server.password.as_ref()).into_iter().collect()
+        }
+        Body::Ssh(logins) => {
+            let login = site.and_then(|site| logins.get(site));
+            login.and_then(|login| login.key.as_ref()).into_iter().collect()
         }
         Body::Dns(dns) => vec![&dns.key],
         Body::Endpoint(_) | Body::Route { .. } => Vec::new(),

@@ -71,7 +71,7 @@ impl Model<'_> {
         for field in call.spec.fields {
             if let Some(value) = call.args.get(field.name) {
                 match field.name {
-                    "command" => self.words(&value.value, all),
+                    "command" | "run" => self.words(&value.value, all),
                     _ => self.value(&value.value, &field.ty, at, between, all),
                 }
             }

@@ -263,6 +263,7 @@ fn secrets(fleet: &Fleet, playbooks: &[&Playbook]) -> BTreeSet<SecretName> {
             Body::Dns(dns) => {
                 all.insert(dns.key.clone());
             }
+            Body::Ssh(logins) => all.extend(logins.values().filter_map(|login| login.key.clone())),
             Body::Endpoint(_) | Body::Route { .. } => {}
         }
     }

@@ -1,6 +1,6 @@
 //! The actions and the conditions.
 
-use super::ResourceKind::{Dns, Endpoint, Postgres, Route};
+use super::ResourceKind::{Dns, Endpoint, Postgres, Route, Ssh};
 use super::{CallKind, Field, Spec, Type};
 use crate::time::Span;
 
@@ -77,7 +77,9 @@ pub static ACTIONS: &[Spec] = &[
     },
     Spec {
         name: "dns.set",
-        doc: "Replaces a record by the values of a site, by RFC 2136, signed with TSIG.",
+        doc: "Replaces a record by the values of a site, by RFC 2136, signed with TSIG. In the same message it \
+              leaves the leader's epoch beside it, as TXT `_standfast.NAME`, which the key must be allowed to \
+              write: the name server refuses whatever an earlier leader sends later.",
         fields: &[Field::required("record", Type::Resource(Dns), "which record"), TO],
         one_of: &[],
         timeout: Span::secs(10),
@@ -126,6 +128,40 @@ pub static ACTIONS: &[Spec] = &[
         ],
         one_of: &[],
         timeout: Span::secs(120),
+        attempts: 3,
+    },
+    Spec {
+        name: "ssh.run",
+        doc: "Runs a program on a host of a site over ssh, without a shell, ended there when its time is over \
+              whatever becomes of the connection. In its environment it finds the run, step, attempt, epoch, \
+              idempotency key and deadline, as `STANDFAST_...`. The host keeps the highest epoch in \
+              `~/.standfast` and refuses lower ones; it needs `flock` and GNU `timeout`.",
+        fields: &[
+            Field::required("on", Type::Resource(Ssh), "which host"),
+            AT,
+            Field::required("run", Type::List(&TEXT), "program and arguments"),
+            Field::default("idempotent", Type::Flag, "false", "whether it may be run again"),
+        ],
+        one_of: &[],
+        timeout: Span::secs(120),
+        attempts: 3,
+    },
+    Spec {
+        name: "postgres.run",
+        doc: "Runs statements on the primary of a cluster, all of them in one transaction, once for each run \
+              and step however often it is attempted. The same transaction compares and keeps the leader's \
+              epoch, in the schema `standfast`, which is made if it is not there: an earlier leader is refused.",
+        fields: &[
+            CLUSTER,
+            AT,
+            Field::required(
+                "sql",
+                Type::OneOrMany(&TEXT),
+                "one statement each; none that begins or ends a transaction, or cannot run in one",
+            ),
+        ],
+        one_of: &[],
+        timeout: Span::secs(30),
         attempts: 3,
     },
     Spec {

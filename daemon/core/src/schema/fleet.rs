@@ -143,6 +143,25 @@ static SERVER: Type = Type::Object(&[
     Field::optional("password", Type::Secret, "its password"),
 ]);
 
+static LOGIN: Type = Type::Object(&[
+    Field::required(
+        "address",
+        Type::Address,
+        "where its sshd listens; a name of the member's own ssh_config too",
+    ),
+    Field::required("user", Type::Text, "who logs in"),
+    Field::required(
+        "host_key",
+        Type::OneOrMany(&TEXT),
+        "its public key: the line of `/etc/ssh/ssh_host_ed25519_key.pub`. No other is believed",
+    ),
+    Field::optional(
+        "key",
+        Type::Secret,
+        "the private key to log in with; when absent, the member's own keys or agent",
+    ),
+]);
+
 /// A resource.
 pub static RESOURCE: Type = Type::Variant(&[
     Field::optional("endpoint", Type::PerSite(&URL), "an HTTP service: its base URL per site"),
@@ -169,6 +188,7 @@ pub static RESOURCE: Type = Type::Variant(&[
         ]),
         "a DNS record",
     ),
+    Field::optional("ssh", Type::PerSite(&LOGIN), "a host per site, on which programs are run"),
 ]);
 
 static FENCE: Type = Type::Object(&[Field::required(

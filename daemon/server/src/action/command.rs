@@ -108,7 +108,7 @@ impl Run<'_> {
     }
 }
 
-fn identity(cx: &Context, deadline: Duration) -> [(String, String); 6] {
+pub(super) fn identity(cx: &Context, deadline: Duration) -> [(String, String); 6] {
     let attempt = &cx.attempt;
     [
         ("STANDFAST_RUN".into(), attempt.run.to_string()),
@@ -121,7 +121,7 @@ fn identity(cx: &Context, deadline: Duration) -> [(String, String); 6] {
 }
 
 /// What people look at first.
-fn last_line(output: &Captured, values: &Values) -> String {
+pub(super) fn last_line(output: &Captured, values: &Values) -> String {
     let last = output.text.lines().rev().find(|line| !line.trim().is_empty());
     last.map_or(String::new(), |line| format!(": {}", values.clip(line)))
 }

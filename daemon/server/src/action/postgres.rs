@@ -1,8 +1,9 @@
 //! `postgres.promote`: make a standby the primary.
 //!
 //! A promotion cannot be taken back, and no table on the target can refuse a straggler. So it
-//! rests on what is seen just before: that the server is a standby of this very cluster, and
-//! that no other server of it answers as a primary.
+//! rests on what is seen just before: that the server is a standby of this very cluster, that no
+//! other server of it answers as a primary, and that no later leader has left its epoch in the
+//! database, which a standby has from its primary.
 
 use super::{Context, Driver, failure, refused, uninspected, unread};
 use crate::client::Error;
@@ -32,6 +33,8 @@ struct View {
     status: Status,
     /// Other servers that answer as primaries, described.
     primaries: Vec<String>,
+    /// The epoch that is kept in the database.
+    held: Option<u64>,
     system: Option<SystemId>,
 }
 
@@ -39,14 +42,14 @@ struct View {
 impl Driver for Promote<'_> {
     async fn inspect(&self, cx: &Context) -> Inspection {
         match self.look(cx).await {
-            Ok(view) => self.judge(&view),
+            Ok(view) => self.judge(&view, cx),
             Err(error) => uninspected(error),
         }
     }
 
     async fn act(&self, cx: &Context) -> Result<String, Failure> {
         let view = self.look(cx).await.map_err(unread)?;
-        match self.judge(&view) {
+        match self.judge(&view, cx) {
             Inspection::Satisfied(text) => return Ok(text),
             Inspection::Conflict(why) | Inspection::Unknown(why) => return Err(refused(why)),
             Inspection::Needed(_) if !view.primaries.is_empty() => {
@@ -76,6 +79,8 @@ impl Driver for Promote<'_> {
             let message = format!("{} was told to promote and is still a standby", name(self.database));
             return Err(Failure { kind: FailureKind::Ambiguous, message });
         }
+        // It is promoted, whether the epoch can be left there or not.
+        let _ = session.leave_epoch(cx.attempt.epoch.0).await;
         let timeline = after.timeline.unwrap_or_default();
         let name = name(self.database);
         Ok(format!(
@@ -89,21 +94,30 @@ impl Promote<'_> {
         let soon = cx.deadline.min(Instant::now() + OTHERS);
         let others = cx.env.clusters.others(self.database);
         let asking = others.iter().map(|other| async move { (other, status(other, &cx.env, soon).await) });
-        let (others, status) =
-            tokio::join!(futures::future::join_all(asking), status(self.database, &cx.env, cx.deadline));
+        let own = async {
+            let session = connect(self.database, &cx.env.secrets, cx.env.source, cx.deadline).await?;
+            // A role that may promote need not be allowed to read tables.
+            Ok((session.status().await?, session.held_epoch().await.ok().flatten()))
+        };
+        let (others, own) = tokio::join!(futures::future::join_all(asking), own);
+        let (status, held) = own?;
         let others: Vec<_> = others.into_iter().filter_map(|(at, found)| Some((at, found.ok()?))).collect();
         let primaries = others.iter().filter(|(_, status)| status.standby.is_none());
         Ok(View {
-            status: status?,
+            status,
+            held,
             primaries: primaries.map(|(at, status)| describe(at, status)).collect(),
             system: (others.first().map(|(_, status)| status.system))
                 .or_else(|| cx.env.clusters.system(self.database)),
         })
     }
 
-    fn judge(&self, view: &View) -> Inspection {
-        let View { status, primaries, system } = view;
+    fn judge(&self, view: &View, cx: &Context) -> Inspection {
+        let View { status, primaries, held, system } = view;
         let seen = describe(self.database, status);
+        if let Some(why) = held.and_then(|held| cx.fenced_by(held)) {
+            return Inspection::Conflict(format!("{seen}, {why}"));
+        }
         if let Some(system) = system.filter(|system| *system != status.system) {
             let own = status.system;
             return Inspection::Conflict(format!(

@@ -8,6 +8,7 @@ use standfast_core::action::{Failure, Value};
 use std::collections::BTreeMap;
 
 /// Named values, resolved. Not printable on purpose.
+#[derive(Default)]
 pub(super) struct Values {
     resolved: Vec<(String, String)>,
     secret: Vec<String>,

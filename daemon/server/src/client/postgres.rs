@@ -1,5 +1,9 @@
 //! One session with one PostgreSQL server.
 
+mod epoch;
+
+pub use epoch::Once;
+
 use super::{Error, answered, clip, root, stream};
 use crate::secrets::Secrets;
 use secrecy::ExposeSecret;

@@ -118,8 +118,8 @@ fn guess(step: &Step) -> Varying {
         Action::TrafficDrain { .. } | Action::TrafficReady { .. } | Action::TrafficShift { .. } => [1, 3, 30],
         Action::DnsSet { .. } => [2, 5, 40],
         Action::PostgresPromote { .. } | Action::FenceProve { .. } => [2, 8, 50],
-        Action::HttpRequest { .. } | Action::WaitUntil { .. } => [2, 10, 60],
-        Action::CommandRun { .. } => [5, 25, 80],
+        Action::HttpRequest { .. } | Action::PostgresRun { .. } | Action::WaitUntil { .. } => [2, 10, 60],
+        Action::CommandRun { .. } | Action::SshRun { .. } => [5, 25, 80],
         // People are drawn elsewhere.
         Action::ApprovalAsk { .. } => [0, 0, 0],
     };

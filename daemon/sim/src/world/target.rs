@@ -86,6 +86,15 @@ impl Targets {
             Action::CommandRun { command, .. } => {
                 Deed::Call { call: self.calls.place((None, command.join(" "))) }
             }
+            Action::SshRun { host, run, .. } => {
+                let place = Some(self.sites.place(host.site.clone()));
+                Deed::Call { call: self.calls.place((place, format!("{}: {}", host.name, run.join(" ")))) }
+            }
+            Action::PostgresRun { database, sql } => {
+                let place = Some(self.sites.place(database.site.clone()));
+                let what = format!("{}: {}", database.cluster, sql.join("; "));
+                Deed::Call { call: self.calls.place((place, what)) }
+            }
             Action::WaitUntil { all } => {
                 Deed::Wait { questions: all.iter().map(|check| self.question(check)).collect() }
             }

@@ -1,7 +1,7 @@
 //! Actions, resolved.
 
 use super::{Missing, REPORTED, Scope, side};
-use crate::action::{self, Action, Balancer, FenceProof};
+use crate::action::{self, Action, Balancer, FenceProof, Host};
 use crate::check::Database;
 use crate::decode::{Call, Object, Value};
 use crate::finding::{Finding, code, quoted};
@@ -48,6 +48,16 @@ impl Scope<'_> {
                 idempotent: args.flag("idempotent").unwrap_or(false),
                 linger: args.span("linger"),
             }),
+            "ssh.run" => Ok(Action::SshRun {
+                host: self.host(args, &self.site(call, args, "at")?)?,
+                run: args.texts("run").into_iter().map(|word| word.value).collect(),
+                idempotent: args.flag("idempotent").unwrap_or(false),
+            }),
+            "postgres.run" => {
+                let (database, _) = self.database(args, &self.site(call, args, "at")?)?;
+                let sql = args.texts("sql").into_iter().map(|statement| statement.value).collect();
+                Ok(Action::PostgresRun { database, sql })
+            }
             "wait.until" => Ok(Action::WaitUntil {
                 all: args.calls("all").into_iter().map(|call| self.check(call)).collect::<Result<_, _>>()?,
             }),
@@ -77,6 +87,20 @@ impl Scope<'_> {
         let server = side(servers, id, "server", site)?.clone();
         let others = servers.iter().filter(|(other, _)| **other != site.value);
         Ok((balancer, server, others.map(|(_, server)| server.clone()).collect()))
+    }
+
+    fn host(&self, args: &Object, site: &Spanned<SiteId>) -> Result<Host, Missing> {
+        let (id, Body::Ssh(logins)) = self.resource(args, "on")? else { return Err(REPORTED) };
+        let login = side(logins, id, "host", site)?;
+        Ok(Host {
+            fleet: self.fleet.name.value.clone(),
+            name: id.clone(),
+            site: site.value.clone(),
+            address: login.address.clone(),
+            user: login.user.clone(),
+            host_keys: login.host_keys.clone(),
+            key: login.key.clone(),
+        })
     }
 
     fn shift(&self, call: &Call, args: &Object) -> Result<Action, Missing> {

@@ -34,7 +34,9 @@ fn clusters(plan: &Plan) -> BTreeSet<&ResourceId> {
     for step in &plan.steps {
         found.extend(step.verify.iter().flat_map(|verify| &verify.all).filter_map(of_check));
         match &step.action {
-            Action::PostgresPromote { database } => found.push(database),
+            Action::PostgresPromote { database } | Action::PostgresRun { database, .. } => {
+                found.push(database);
+            }
             Action::WaitUntil { all } => found.extend(all.iter().filter_map(of_check)),
             Action::FenceProve { any_of, .. } => {
                 for proof in any_of {

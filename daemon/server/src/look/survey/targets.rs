@@ -2,10 +2,10 @@
 //! and would let us do it. Each question only reads, or is one that the target must refuse.
 
 use super::http;
-use crate::client::{Error, dns, haproxy, postgres, stream};
+use crate::client::{Error, dns, haproxy, postgres, ssh, stream};
 use crate::condition::Env;
 use secrecy::ExposeSecret as _;
-use standfast_core::action::{Action, Balancer};
+use standfast_core::action::{Action, Balancer, Host};
 use standfast_core::check::Database;
 use standfast_core::look::{Kind, Severity, Trouble};
 use standfast_core::plan::{Step, Unreachable};
@@ -15,6 +15,12 @@ use tokio::time::Instant;
 /// Asks whether the role may promote; the arguments are those of PostgreSQL 12 and later.
 const MAY_PROMOTE: &str = "select has_function_privilege('pg_promote(boolean, integer)', 'execute')";
 
+/// Asks whether the role may keep an epoch, or make the place for it.
+const MAY_KEEP: &str = "\
+    select case when to_regclass('standfast.epoch') is null \
+                then has_database_privilege(current_database(), 'create') \
+                else has_table_privilege('standfast.epoch', 'update') end";
+
 /// What stands in the way of a step, seen from here.
 pub(super) async fn troubles(step: &Step, env: &Env, deadline: Instant) -> Vec<Trouble> {
     let mut found = secrets(&step.action, env);
@@ -22,6 +28,8 @@ pub(super) async fn troubles(step: &Step, env: &Env, deadline: Instant) -> Vec<T
     if found.is_empty() {
         found = match &step.action {
             Action::PostgresPromote { database } => promotion(database, env, deadline).await,
+            Action::PostgresRun { database, .. } => statements(database, env, deadline).await,
+            Action::SshRun { host, .. } => login(host, env, deadline).await,
             Action::TrafficDrain { balancer, server } | Action::TrafficReady { balancer, server } => {
                 balancing(balancer, &[server], env, deadline).await
             }
@@ -79,6 +87,34 @@ async fn promotion(database: &Database, env: &Env, deadline: Instant) -> Vec<Tro
             ),
         )],
         Err(error) => vec![trouble(error, &name, Kind::Privilege)],
+    }
+}
+
+async fn statements(database: &Database, env: &Env, deadline: Instant) -> Vec<Trouble> {
+    let name = postgres::name(database);
+    let session = match postgres::connect(database, &env.secrets, env.source, deadline).await {
+        Ok(session) => session,
+        Err(error) => return vec![trouble(error, &name, Kind::Credentials)],
+    };
+    match session.scalar(MAY_KEEP).await {
+        Ok(may) if may == "t" => Vec::new(),
+        Ok(_) => vec![Trouble::error(
+            Kind::Privilege,
+            &name,
+            format!(
+                "the user of {name} may not keep the epoch there: on the primary, GRANT CREATE ON DATABASE to \
+                 the user of the dsn, or give it the tables of the schema standfast"
+            ),
+        )],
+        Err(error) => vec![trouble(error, &name, Kind::Privilege)],
+    }
+}
+
+async fn login(host: &Host, env: &Env, deadline: Instant) -> Vec<Trouble> {
+    let means = ssh::Means { secrets: &env.secrets, supervisor: &env.supervisor, source: env.source };
+    match env.ssh.connect(host, means, deadline).await {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![trouble(error, &ssh::name(host), Kind::Credentials)],
     }
 }
 
