@@ -8,7 +8,7 @@ use std::fmt;
 /// How long an act may still take effect when the leader that began it is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linger {
-    /// It has none: it only looks, or waits.
+    /// It has none: it only looks, or waits, or its target keeps apart what two leaders do.
     None,
     /// Until what was sent has come through or was lost.
     For(Span),
@@ -94,6 +94,20 @@ pub const CONTRACTS: &[Contract] = &[
         linger: Linger::Timeout,
         declares: true,
         inverse: Some("the command that takes it back, with `idempotent: true`"),
+    },
+    Contract {
+        name: "ssh.run",
+        again: "if `idempotent`",
+        linger: Linger::None,
+        declares: false,
+        inverse: Some("the program that takes it back, with `idempotent: true`"),
+    },
+    Contract {
+        name: "postgres.run",
+        again: "yes",
+        linger: Linger::None,
+        declares: false,
+        inverse: Some("postgres.run, with the statements that take it back"),
     },
     Contract { name: "wait.until", again: "yes", linger: Linger::None, declares: false, inverse: None },
     Contract { name: "approval.ask", again: "yes", linger: Linger::None, declares: false, inverse: None },
