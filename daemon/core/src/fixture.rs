@@ -29,5 +29,6 @@ pub(crate) fn three_sites() -> Rules {
         sentries: BTreeMap::new(),
         power_off: Default::default(),
         switches: BTreeMap::new(),
+        windows: BTreeMap::new(),
     }
 }

@@ -21,6 +21,7 @@ use crate::schema::ResourceKind;
 use crate::source::{Place, Spanned};
 use crate::time::Span;
 use crate::timing::Timing;
+use crate::window::Written;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A fleet.
@@ -57,6 +58,8 @@ pub struct Fleet {
     pub readiness: Spanned<Looks>,
     /// What has to be on before anything runs by itself.
     pub switches: BTreeMap<String, Switch>,
+    /// When nothing runs by itself.
+    pub windows: BTreeMap<String, Written>,
     /// What stops the hosts of a site that is cut off.
     pub sentries: BTreeMap<SentryId, Sentry>,
     /// What is run when a site is lost.
@@ -241,6 +244,11 @@ impl Fleet {
             sentries: sentry::by_site(&self.sentries, self.timing.isolate),
             power_off: self.power_off.keys().cloned().collect(),
             switches: self.switches.clone(),
+            windows: self
+                .windows
+                .iter()
+                .filter_map(|(name, written)| Some((name.clone(), written.window().ok()?)))
+                .collect(),
         }
     }
 

@@ -66,11 +66,14 @@ pub enum Guard {
     /// What has to be switched on before anything runs by itself is on.
     #[serde(rename = "G16")]
     Switches,
+    /// It is not within a window of the calendar in which nothing runs by itself.
+    #[serde(rename = "G17")]
+    Window,
 }
 
 impl Guard {
     /// All, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Quorum,
         Self::Freshness,
         Self::Confirm,
@@ -87,6 +90,7 @@ impl Guard {
         Self::Flaps,
         Self::Maintenance,
         Self::Switches,
+        Self::Window,
     ];
 
     /// `G01` and so on.
@@ -113,6 +117,7 @@ impl Guard {
             Self::Flaps => "flaps",
             Self::Maintenance => "maintenance",
             Self::Switches => "switches",
+            Self::Window => "window",
         }
     }
 }
@@ -175,6 +180,8 @@ pub struct Facts<'a> {
     pub maintained: Option<(SiteId, Order)>,
     /// The switches that are on.
     pub switched: BTreeSet<String>,
+    /// The window of the calendar that it is, and until when.
+    pub window: Option<(String, String)>,
 }
 
 /// A rule: passes with a reason, or refuses with one.
@@ -193,12 +200,13 @@ const BEFORE: [(Guard, Rule); 9] = [
 ];
 
 /// Those with a number after what only a run can ask.
-const AFTER: [(Guard, Rule); 5] = [
+const AFTER: [(Guard, Rule); 6] = [
     (Guard::Readiness, readiness),
     (Guard::Freeze, freeze),
     (Guard::Flaps, flaps),
     (Guard::Maintenance, maintenance),
     (Guard::Switches, switches),
+    (Guard::Window, window),
 ];
 
 /// Asks every guard, in order.
@@ -400,6 +408,13 @@ fn switches(facts: &Facts<'_>) -> Result<String, String> {
                 off.join(", ")
             ))
         }
+    }
+}
+
+fn window(facts: &Facts<'_>) -> Result<String, String> {
+    match &facts.window {
+        None => Ok("no window of the calendar holds".into()),
+        Some((name, until)) => Err(format!("it is {name}, until {until}")),
     }
 }
 

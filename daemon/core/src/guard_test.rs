@@ -42,6 +42,7 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         flapped: None,
         maintained: None,
         switched: BTreeSet::new(),
+        window: None,
     }
 }
 
@@ -112,6 +113,11 @@ fn each_guard_refuses_alone() {
             Guard::Maintenance,
             Facts { maintained: Some(("b".into(), frozen(None))), ..facts(&rules, &good) },
             "b is in maintenance by kim until somebody releases it: the network",
+        ),
+        (
+            Guard::Window,
+            Facts { window: Some(("month-end".into(), "Monday".into())), ..facts(&rules, &good) },
+            "it is month-end, until Monday",
         ),
         (Guard::Switches, facts(&gated, &good), "armed is off; to turn it on: standfast switch on armed"),
         (Guard::HoldDown, Facts { left: Some("r7-1".into()), ..facts(&rules, &good) }, "r7-1 has left a"),

@@ -44,6 +44,7 @@ pub mod timing;
 pub mod verdict;
 pub mod vote;
 mod waiver;
+pub mod window;
 pub mod yaml;
 
 #[cfg(test)]

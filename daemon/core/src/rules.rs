@@ -8,6 +8,7 @@ use crate::ids::{Identity, PlaybookId, SentryId, ServiceId, SiteId};
 use crate::site_lease::Guarding;
 use crate::time::Span;
 use crate::timing::Timing;
+use crate::window::Window;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +107,8 @@ pub struct Rules {
     pub power_off: BTreeSet<SiteId>,
     /// What has to be on before anything runs by itself, by name.
     pub switches: BTreeMap<String, Switch>,
+    /// When nothing runs by itself, by name.
+    pub windows: BTreeMap<String, Window>,
 }
 
 /// Something that people turn on and off.

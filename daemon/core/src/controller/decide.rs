@@ -87,6 +87,8 @@ impl Controller {
             .into_iter()
             .find_map(|site| Some((site.clone(), self.maintained.of(site, now)?)));
         let switched = self.switched.keys().cloned().collect();
+        let window =
+            rules.windows.iter().find_map(|(name, window)| Some((name.clone(), window.holds(now.wall_ms)?)));
         Facts {
             rules,
             finding,
@@ -101,6 +103,7 @@ impl Controller {
             flapped,
             maintained,
             switched,
+            window,
         }
     }
 

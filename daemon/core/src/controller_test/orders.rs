@@ -91,6 +91,27 @@ fn the_next_leader_counts_the_maintenance_on() {
     assert_eq!((next.created().len(), stored(&next, maintenance)), (1, Some(BTreeMap::new())));
 }
 
+/// Situation: a site is lost in a window of the calendar. Expectation: nothing begins, and nothing is
+/// proposed, before the wall clock has left it; a person starts a run all the same.
+#[test]
+fn in_a_window_of_the_calendar_nothing_begins() {
+    let window = "freeze_windows:
+  closing: {from: 1970-01-01T00:00, until: 1970-01-01T00:01, zone: UTC}
+";
+    for settings in [ACT, ""] {
+        let mut town = Town::new(&format!("{settings}{window}"), "w");
+        town.pass(59_500);
+        assert_eq!((town.created().len(), town.refusals()), (0, vec![Guard::Window]));
+        town.pass(1_000);
+        assert_eq!(town.created().len(), 1);
+    }
+    let mut town = Town::new(&format!("{ACT}{window}"), "w");
+    town.votes = [Vote::Up; 2];
+    town.pass(1_000);
+    town.ask("lee", start("by hand", vec![])).unwrap().unwrap();
+    assert_eq!(town.ends(), [End::Succeeded]);
+}
+
 /// Situation: the fleet has a switch, and nobody has turned it on. Expectation: a run is proposed, and
 /// waits for a person; turned on it begins, under the next leader too; one for other services does not
 /// matter.

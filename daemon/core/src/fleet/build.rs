@@ -11,6 +11,7 @@ use crate::rules::{Automation, Looks, Role, Switch};
 use crate::schema::fleet::TIMING;
 use crate::source::{Place, Spanned};
 use crate::timing::{Profile, Timing};
+use crate::window::Written;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Fleet {
@@ -55,6 +56,7 @@ impl Fleet {
             power_off: root.map("fence").iter().filter_map(power_off).collect(),
             readiness: looks(root),
             switches: named(root, "switches", switch, &mut broken),
+            windows: named(root, "freeze_windows", window, &mut broken),
             sentries: named(root, "sentries", Sentry::build, &mut broken),
             on_loss: root.list("on_loss").iter().filter_map(|entry| on_loss(entry.value.object()?)).collect(),
             full_proof: root.text("proof") == Some("full"),
@@ -89,6 +91,12 @@ fn switch(_: Place, object: &Object) -> Option<Switch> {
         means: object.text("means")?.to_owned(),
         services: object.texts("services").into_iter().map(|name| name.value.as_str().into()).collect(),
     })
+}
+
+fn window(at: Place, object: &Object) -> Option<Written> {
+    let text = |key| object.spanned_text(key);
+    let days = object.texts("days");
+    Some(Written { at, days, from: text("from")?, until: text("until")?, zone: text("zone")? })
 }
 
 fn outside(object: &Object) -> Outside {

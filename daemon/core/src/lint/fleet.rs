@@ -12,6 +12,7 @@ use crate::playbook::Playbook;
 use crate::rules::{Looks, Role};
 use crate::source::Place;
 use crate::time::Span;
+use crate::window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -23,6 +24,7 @@ const LEAST_BETWEEN_LOOKS: Span = Span::secs(10);
 pub(super) fn lint(fleet: &Fleet, playbooks: &BTreeMap<&str, &Playbook>, findings: &mut Findings) {
     timing(fleet, findings);
     readiness(fleet, findings);
+    windows(fleet, findings);
     sites(fleet, findings);
     canaries(fleet, findings);
     probes(fleet, findings);
@@ -52,6 +54,22 @@ fn readiness(fleet: &Fleet, findings: &mut Findings) {
         return;
     };
     findings.push(Finding::new(code::TIMING, fleet.readiness.at, message));
+}
+
+fn windows(fleet: &Fleet, findings: &mut Findings) {
+    for written in fleet.windows.values() {
+        let Err((at, why)) = written.window() else { continue };
+        let finding = Finding::new(code::WRONG_VALUE, at, why);
+        findings.push(match at == written.zone.at {
+            true => {
+                let name = &written.zone.value;
+                let (zones, first) = (window::zones(), name.get(..2));
+                let alike = zones.iter().filter(|zone| zone.get(..2) == first);
+                finding.did_you_mean(name, alike.map(String::as_str))
+            }
+            false => finding,
+        });
+    }
 }
 
 fn sites(fleet: &Fleet, findings: &mut Findings) {

@@ -44,6 +44,25 @@ fn the_example_is_clean() {
     assert!(bundle.is_some());
 }
 
+/// A window that is none is found where it stands.
+#[test]
+fn a_window_is_of_a_calendar() {
+    let windows = |window: &str| {
+        let files = vec![
+            SourceFile::new("fleet.yaml", format!("{FLEET}\nfreeze_windows:\n  nights: {window}\n")),
+            SourceFile::new("shop.yaml", SHOP.to_owned()),
+        ];
+        text(files)
+    };
+    assert_eq!(windows("{days: [fri, sat], from: 22:00, until: 06:00, zone: Asia/Seoul}"), "");
+    let zone = windows("{from: 22:00, until: 06:00, zone: Asia/Soul}");
+    assert!(zone.contains("SF008") && zone.contains("did you mean `Asia/Seoul`"), "{zone}");
+    let time = windows("{from: ten, until: 06:00, zone: UTC}");
+    assert!(time.contains("SF008") && time.contains("is neither a time"), "{time}");
+    let day = windows("{days: [friday], from: 22:00, until: 06:00, zone: UTC}");
+    assert!(day.contains("SF008") && day.contains("friday"), "{day}");
+}
+
 /// A newer version may find what an older one did not; a member that starts with it goes on.
 #[test]
 fn what_was_applied_is_used_as_long_as_it_is_understood() {

@@ -230,6 +230,15 @@ static READINESS: &[Field] = &[
     Field::default("required", Type::Flag, "false", "nothing runs by itself without one that counts"),
 ];
 
+static DAY: Type = Type::Choice(&crate::window::DAYS);
+
+static WINDOW: Type = Type::Object(&[
+    Field::optional("days", Type::List(&DAY), "the days on which it begins; else every day"),
+    Field::required("from", Type::Text, "a time of day (`22:00`), or one with its date (`2027-01-01T00:00`)"),
+    Field::required("until", Type::Text, "likewise; a time of day that is earlier is one of the next day"),
+    Field::required("zone", Type::Text, "the time zone in which that is said: `Europe/Berlin`"),
+]);
+
 static SWITCH: Type = Type::Object(&[
     Field::required("means", Type::Text, "what it says when it is on"),
     Field::optional("services", Type::List(&SERVICE_NAME), "which are left alone while it is off; else all"),
@@ -331,6 +340,11 @@ pub static FLEET: &[Field] = &[
     ALLOW,
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
     Field::optional("readiness", Type::Object(READINESS), "how often it is looked whether that could run"),
+    Field::optional(
+        "freeze_windows",
+        Type::Map(&WINDOW),
+        "when nothing runs by itself, nor is proposed; people start runs as ever",
+    ),
     Field::optional(
         "switches",
         Type::Map(&SWITCH),

@@ -73,6 +73,19 @@ async fn a_maintenance_is_shown_kept_by_the_next_leader_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_window_of_the_calendar_is_said() {
+    let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = store().await;
+    let mut member = Daemon::answers("w1", "w", &store).await.observing().leading();
+    let mut files = files(tool.local_addr().unwrap().port());
+    files[0].1.push_str("freeze_windows: {ever: {from: 00:00, until: 24:00, zone: Asia/Seoul}}\n");
+    member.apply(&files).await;
+    refuses(&member, "G17", "it is ever, until ").await;
+    let begun = member.runs().await.create_run(drill("waits", "r1")).await.unwrap().into_inner();
+    until(&member, &begun.run.unwrap().id, |run| run.state() == RunState::Succeeded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_switch_is_off_until_somebody_turns_it_on() {
     let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let store = store().await;
