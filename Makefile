@@ -50,7 +50,7 @@ demo: ready
 test: ready
 	@$(PARTS) cargo build --workspace --all-targets
 	@$(PARTS) cargo test --workspace
-	@integration/lab.sh --check || echo "NOT RUN, and cannot be here: make lab (sites cut off from each other)" >&2
+	@integration/lab.sh --check || echo "NOT RUN, and cannot be here: make lab (sites cut off from each other), make chaos, bench --only cut" >&2
 
 # Scenarios run one after the other: each has the whole network.
 lab: ready

@@ -6,7 +6,7 @@
 //! - [`api`] talks to whichever member lives, [`events`] follows what happens across their
 //!   deaths;
 //! - [`gate`] is a door in front of a part that one observer finds shut and another open;
-//! - [`net`] puts sites into namespaces of their own and cuts them off;
+//! - [`net`] puts sites into namespaces of their own and cuts them off, [`far`] moves them away;
 //! - [`sentry`] stops the database of a site that is cut off;
 //! - [`timeline`] merges what all of them have logged;
 //! - [`world`] is everything together, brought to a steady state;
@@ -16,6 +16,7 @@ pub mod api;
 pub mod bundle;
 pub mod cluster;
 pub mod events;
+pub mod far;
 pub mod gate;
 pub mod member;
 pub mod net;

@@ -8,7 +8,7 @@
 //! - [`part`] is one running program with its log; [`ports`] and [`scratch`] give it an
 //!   address and a folder; [`ground`] is what the address is on; [`memory`] is what a killed
 //!   PostgreSQL leaves outside of its folder.
-//! - [`postgres`], [`haproxy`], [`bind`] and [`etcd`] are programs of other people;
+//! - [`postgres`], [`haproxy`], [`bind`] and [`etcd`] are programs of other people, [`patroni`] is a peer;
 //!   [`web`], [`deploy`], [`tools`] and [`ledger`] are our own small ones; [`client`] is the
 //!   customer.
 //! - [`site`] puts one of each together, and [`shop`] two sites and a name server.
@@ -23,6 +23,7 @@ pub mod haproxy;
 pub mod ledger;
 pub mod memory;
 pub mod part;
+pub mod patroni;
 pub mod ports;
 pub mod postgres;
 pub mod process;

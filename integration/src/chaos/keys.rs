@@ -1,5 +1,7 @@
 //! What stands in etcd, read beside the daemon.
 
+use std::time::Duration;
+
 use etcd_client::GetOptions;
 use serde_json::Value;
 use standfast_checker::history::Stored;
@@ -11,6 +13,8 @@ use crate::parts::{Error, Result};
 
 /// Before every key.
 const PREFIX: &str = "/standfast/";
+/// For one question to one member.
+const ANSWER: Duration = Duration::from_secs(1);
 /// What is judged.
 const KEPT: [&str; 3] = ["journals/", "plans/", "chunks/plans/"];
 
@@ -26,7 +30,7 @@ pub async fn leader_site(world: &World) -> Option<Site> {
 pub async fn etcd_leader(world: &World) -> Option<usize> {
     let etcd = world.cluster.etcd.as_ref()?;
     for place in 0..SITES.len() {
-        if etcd.leads(place).await.is_ok_and(|leads| leads) {
+        if soon(etcd.leads(place)).await.is_ok_and(|leads| leads) {
             return Some(place);
         }
     }
@@ -51,12 +55,23 @@ async fn range(world: &World, prefix: &str) -> Result<Vec<Stored>> {
             let mut client = etcd.client(place).await?;
             client.get(format!("{PREFIX}{prefix}"), Some(GetOptions::new().with_prefix())).await
         };
-        match asked.await {
+        match soon(asked).await {
             Ok(answer) => return Ok(answer.kvs().iter().map(stored).collect()),
-            Err(error) => last = error.to_string(),
+            Err(error) => last = error,
         }
     }
     Err(Error::answer("etcd", last))
+}
+
+/// A member that stands still takes a connection and never says a word, which no timeout of the
+/// client's own ends.
+pub(super) async fn soon<T>(
+    asked: impl Future<Output = std::result::Result<T, etcd_client::Error>>,
+) -> std::result::Result<T, String> {
+    match tokio::time::timeout(ANSWER, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {ANSWER:?}")),
+    }
 }
 
 fn stored(kv: &etcd_client::KeyValue) -> Stored {

@@ -6,13 +6,15 @@
 //! (`integration/lab.sh` sees to that) and is gone with them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
+use super::far;
 use super::member::SITES;
 use crate::parts::ground::{self, CUSTOMERS, ip};
+use crate::parts::ledger::now_ms;
 use crate::parts::{Error, Result, program};
 
 /// The hosts of a site: etcd, balancer, database, web, deploy tool, daemon, name server.
@@ -36,6 +38,7 @@ pub enum End {
 pub struct Net {
     /// From where to where, and how many percent of the packets.
     dropped: BTreeMap<(End, End), u8>,
+    told: Vec<(i64, String)>,
 }
 
 impl Net {
@@ -47,7 +50,7 @@ impl Net {
             return Err(Error::answer("/run/netns", problem));
         }
         ground::route();
-        let net = Net { dropped: BTreeMap::new() };
+        let net = Net { dropped: BTreeMap::new(), told: Vec::new() };
         run("sysctl", &["-qw", "net.ipv4.ip_forward=1"])?;
         for (site, number) in SITES.into_iter().chain([CUSTOMERS]) {
             let inside = |args: &[&str]| run("ip", &[&["-n", site], args].concat());
@@ -70,6 +73,7 @@ impl Net {
 
     /// Drops everything that comes from there and goes there, customers' traffic included.
     pub fn cut(&mut self, end: End) -> Result<()> {
+        self.tell(format!("{end} is cut off"));
         self.dropped.insert((end, End::Anywhere), 100);
         self.dropped.insert((End::Anywhere, end), 100);
         self.render()
@@ -77,6 +81,7 @@ impl Net {
 
     /// Drops this share, in percent, of what goes from one end to the other: one way.
     pub fn drop(&mut self, from: End, to: End, percent: u8) -> Result<()> {
+        self.tell(format!("{percent} % from {from} to {to} is dropped"));
         self.dropped.insert((from, to), percent.min(100));
         self.render()
     }
@@ -89,6 +94,7 @@ impl Net {
 
     /// Takes every drop back.
     pub fn heal(&mut self) -> Result<()> {
+        self.tell("the network is mended".into());
         self.dropped.clear();
         self.render()
     }
@@ -96,6 +102,15 @@ impl Net {
     /// Pulls a site's cable, or puts it back.
     pub fn link(&self, site: &str, up: bool) -> Result<()> {
         run("ip", &["link", "set", &port(site), if up { "up" } else { "down" }])
+    }
+
+    /// What was cut and mended, and when: milliseconds since 1970, and a line.
+    pub fn told(&self) -> &[(i64, String)] {
+        &self.told
+    }
+
+    fn tell(&mut self, line: String) {
+        self.told.push((now_ms(), line));
     }
 
     /// One transaction: there is no moment with half of it.
@@ -120,6 +135,7 @@ impl Drop for Net {
         for (site, _) in SITES.into_iter().chain([CUSTOMERS]) {
             // The kernel takes a namespace down later; its cable, and our end of it, at once.
             let _ = run("ip", &["link", "del", &port(site)]);
+            let _ = run("ip", &["link", "del", &far::port(site)]); // most sites are near
             let _ = run("ip", &["netns", "del", site]);
         }
     }
@@ -128,9 +144,19 @@ impl Drop for Net {
 impl End {
     fn matches(self, port_word: &str, address_word: &str) -> String {
         match self {
-            End::Site(site) => format!("{port_word} {:?} ", port(site)),
+            End::Site(site) => format!("{port_word} {{ {:?}, {:?} }} ", port(site), far::port(site)),
             End::Host(address) => format!("ip {address_word} {address} "),
             End::Anywhere => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Site(site) => write!(f, "{site}"),
+            End::Host(address) => write!(f, "{address}"),
+            End::Anywhere => write!(f, "anywhere"),
         }
     }
 }
@@ -140,7 +166,7 @@ fn port(site: &str) -> String {
     format!("to-{site}")
 }
 
-fn run(name: &str, args: &[&str]) -> Result<()> {
+pub(super) fn run(name: &str, args: &[&str]) -> Result<()> {
     feed(name, args, "")
 }
 

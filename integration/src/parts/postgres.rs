@@ -5,7 +5,7 @@
 //! nothing else.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -161,6 +161,15 @@ impl Postgres {
         self.connect(SUPERUSER, SUPERUSER, &self.passwords.superuser).await
     }
 
+    /// The same beside the network, by a socket in the site's folder: also when the site is cut off
+    /// from everybody.
+    pub async fn superuser_beside(&self) -> Result<Client> {
+        let folder = sockets(&self.site);
+        let login = login_at(&folder.display().to_string(), self.address.port(), SUPERUSER, SUPERUSER);
+        let login = format!("{login} password={}", self.passwords.superuser);
+        open(&login).await.map_err(|e| self.refused(&e))
+    }
+
     /// A connection of any role to any database.
     pub async fn connect(&self, database: &str, role: &str, password: &str) -> Result<Client> {
         open(&self.login(database, role, password)).await.map_err(|e| self.refused(&e))
@@ -206,15 +215,17 @@ impl Postgres {
     }
 }
 
-/// Who may come in: everyone with a password, over TCP only.
+/// Who may come in: everyone with a password; the superuser also by the socket.
 fn access_rules() -> String {
     let network = ground::network();
-    format!("host all all {network} scram-sha-256\nhost replication {REPLICATOR} {network} scram-sha-256\n")
+    let socket = format!("local all {SUPERUSER} scram-sha-256\n");
+    format!(
+        "{socket}host all all {network} scram-sha-256\nhost replication {REPLICATOR} {network} scram-sha-256\n"
+    )
 }
 
 /// Given on the command line, so that a copy of the data starts with the same.
 const SETTINGS: &[&str] = &[
-    "unix_socket_directories=",
     "fsync=off",
     "wal_log_hints=on", // pg_rewind needs it
     "wal_keep_size=128MB",
@@ -236,6 +247,11 @@ pub(super) fn data(site: &Path) -> PathBuf {
     site.join("postgres")
 }
 
+/// Outside of the data, so that a copy of them has none.
+fn sockets(site: &Path) -> PathBuf {
+    site.join("sockets")
+}
+
 fn path_arg(option: &str, path: &Path) -> String {
     format!("{option}{}", path.display())
 }
@@ -245,6 +261,7 @@ async fn spawn(site: &Path, address: SocketAddr) -> Result<Part> {
         .args([path_arg("-D", &data(site))])
         .args(["-c".into(), format!("listen_addresses={}", address.ip())])
         .args(["-c".into(), format!("port={}", address.port())])
+        .args(["-c".into(), path_arg("unix_socket_directories=", &sockets(site))])
         .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
         .start()
         .await
@@ -256,21 +273,26 @@ fn tool(site: &Path, program: &str) -> Result<Spec> {
     Ok(spec.user(unprivileged()?))
 }
 
-/// The folder of the data, empty, owned by the user that PostgreSQL will run as.
+/// The folders of the data and of the socket, empty, owned by the user that PostgreSQL will run as.
 fn make_data_folder(site: &Path) -> Result<()> {
+    own_folder(&data(site))?;
+    own_folder(&sockets(site))
+}
+
+/// An empty folder, owned by the user that PostgreSQL will run as.
+pub(super) fn own_folder(folder: &Path) -> Result<()> {
     use std::os::unix::fs::{PermissionsExt, chown};
-    let folder = data(site);
     let make = || {
-        fs::create_dir_all(&folder)?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        fs::create_dir_all(folder)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         let user = unprivileged().map_err(std::io::Error::other)?;
-        user.map_or(Ok(()), |user| chown(&folder, Some(user), Some(user)))
+        user.map_or(Ok(()), |user| chown(folder, Some(user), Some(user)))
     };
     make().map_err(Error::io(format!("making {}", folder.display())))
 }
 
 /// PostgreSQL refuses to run as root; then it is run as `nobody`.
-fn unprivileged() -> Result<Option<u32>> {
+pub(super) fn unprivileged() -> Result<Option<u32>> {
     if !rustix::process::getuid().is_root() {
         return Ok(None);
     }
@@ -281,12 +303,16 @@ fn unprivileged() -> Result<Option<u32>> {
 }
 
 fn login(address: SocketAddr, database: &str, role: &str, password: &str) -> String {
-    let ip: IpAddr = address.ip();
-    let port = address.port();
-    format!("host={ip} port={port} dbname={database} user={role} password={password} connect_timeout=2")
+    let at = login_at(&address.ip().to_string(), address.port(), database, role);
+    format!("{at} password={password}")
 }
 
-async fn open(login: &str) -> std::result::Result<Client, tokio_postgres::Error> {
+/// Without the password; a host that is a path is the folder of a socket.
+fn login_at(host: &str, port: u16, database: &str, role: &str) -> String {
+    format!("host={host} port={port} dbname={database} user={role} connect_timeout=2")
+}
+
+pub(super) async fn open(login: &str) -> std::result::Result<Client, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(login, NoTls).await?;
     tokio::spawn(connection);
     Ok(client)

@@ -3,13 +3,17 @@
 use std::error::Error;
 
 use standfast_integration::lab::net::Net;
+use standfast_integration::lab::timeline;
 use standfast_integration::lab::world::{Setup, World};
 use standfast_integration::parts::scratch::Scratch;
 
+mod cable;
 mod chaos;
 mod cut;
+mod far_away;
 mod leader_alone;
 mod no_store;
+mod on_rejoin;
 mod one_way;
 mod returning_leader;
 mod sentry;
@@ -32,15 +36,33 @@ impl Lab {
         Ok(Lab { world, net, scratch })
     }
 
-    /// What came of a scenario; after a failure the folder with the logs stays.
+    /// What came of a scenario.
     fn end(mut self, outcome: Outcome) -> Outcome {
         if outcome.is_err() {
-            self.scratch.keep();
-            eprintln!("logs: {}", self.scratch.path().display());
-            for (name, log) in self.world.logs() {
-                eprintln!("--- {name}: {log}");
-            }
+            self.keep();
         }
         outcome
+    }
+
+    /// Leaves the folder with the logs and one timeline of them, and shows the end of each.
+    fn keep(&mut self) {
+        self.scratch.keep();
+        let folder = self.scratch.path();
+        match timeline::write(folder, self.net.told()) {
+            Ok(()) => eprintln!("logs: {}, all of them in {}", folder.display(), timeline::FILE),
+            Err(error) => eprintln!("logs: {} (no timeline: {error})", folder.display()),
+        }
+        for (name, log) in self.world.logs() {
+            eprintln!("--- {name}: {log}");
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // An assertion that fails does not come to the end.
+        if std::thread::panicking() {
+            self.keep();
+        }
     }
 }
