@@ -3,6 +3,7 @@
 //! [`Name`] lists what can be measured; each has a file of its own. A [`Figure`] is what came
 //! of it, judged by its median or by its worst sample; [`report`] shows them.
 
+pub mod cut;
 pub mod figure;
 pub mod lint;
 pub mod overhead;
@@ -23,6 +24,11 @@ use std::time::Duration;
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Name {
+    /// From a real cut of the active site to a client's first accepted write, and Patroni beside it.
+    Cut,
+    /// The same, in networks of its own already.
+    #[value(hide = true)]
+    CutInside,
     /// Proving a playbook with 1,000 steps from its files alone.
     Lint,
     /// What a step costs that does nothing.
@@ -43,6 +49,7 @@ impl Name {
     /// What it is about, while it is measured.
     pub fn title(self) -> &'static str {
         match self {
+            Name::Cut | Name::CutInside => "cut of a site to a client's first accepted write",
             Name::Lint => "lint of a playbook with 1,000 steps",
             Name::Overhead => "orchestration overhead in a run of 1,000 steps",
             Name::Proof => "site-loss proof of 10,000 services and 100 playbooks",
@@ -53,9 +60,17 @@ impl Name {
         }
     }
 
+    /// Whether it is measured when nothing is named.
+    pub fn is_by_itself(self) -> bool {
+        self != Name::CutInside
+    }
+
     /// Measures it. What was started for it is gone when this returns or is dropped.
-    pub async fn measure(self) -> Result<Vec<Figure>> {
+    /// Of cuts there are so many.
+    pub async fn measure(self, cuts: usize) -> Result<Vec<Figure>> {
         match self {
+            Name::Cut => cut::measure(cuts).await,
+            Name::CutInside => cut::inside(cuts).await,
             Name::Lint => lint::measure().await,
             Name::Overhead => overhead::measure().await,
             Name::Proof => proof::measure().await,

@@ -1,10 +1,10 @@
 //! A figure: samples, a bound, and which of the samples is held against it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Which sample must keep the bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Judged {
     /// The one in the middle.
@@ -14,17 +14,21 @@ pub enum Judged {
 }
 
 /// In what a figure is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Milliseconds.
     Ms,
     /// Mebibytes.
     Mib,
+    /// So many.
+    Count,
+    /// A share of something else, in percent.
+    Percent,
 }
 
 /// Samples of one duration, or of one amount of memory.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Its name, as in `lint-program`.
     pub name: String,
@@ -57,6 +61,18 @@ impl Figure {
             bound: None,
             samples: samples.into_iter().map(ms).collect(),
         }
+    }
+
+    /// Numbers that nothing was promised about.
+    pub fn counting(name: &str, what: &str, samples: Vec<usize>) -> Figure {
+        let samples = samples.into_iter().map(|n| n as f64).collect();
+        Figure { unit: Unit::Count, samples, ..Figure::explaining(name, what, Vec::new()) }
+    }
+
+    /// A share that nothing was promised about; 1 is all.
+    pub fn ratio(name: &str, what: &str, share: f64) -> Figure {
+        let samples = vec![(share * 1e3).round() / 10.0];
+        Figure { unit: Unit::Percent, samples, ..Figure::explaining(name, what, Vec::new()) }
     }
 
     /// The shortest sample.

@@ -1,12 +1,12 @@
 //! The figures, as a table for people and as JSON for programs.
 
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::figure::{Figure, Judged, Unit};
 
 /// What was measured, when and on what.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
     /// When it began.
     pub date: jiff::Timestamp,
@@ -23,7 +23,7 @@ pub struct Report {
 }
 
 /// A machine, without its name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// Processors that may be used.
     pub cores: usize,
@@ -38,7 +38,7 @@ pub struct Machine {
 }
 
 /// A measurement that came to nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// Of what.
     pub name: String,
@@ -90,6 +90,8 @@ impl Report {
             let shown = |value: f64| match figure.unit {
                 Unit::Ms => span(value),
                 Unit::Mib => format!("{value:.0} MiB"),
+                Unit::Count => format!("{value:.0}"),
+                Unit::Percent => format!("{value:.0} %"),
             };
             let bound = match (figure.bound, figure.judged) {
                 (None, _) => "-".to_string(),

@@ -16,6 +16,9 @@ struct Cli {
     /// Measure only this; may be given several times
     #[arg(long, value_enum, value_name = "NAME")]
     only: Vec<Name>,
+    /// How often a site is cut off for each figure about that
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    times: usize,
     /// Write the figures to this file as JSON, whether they are good or not
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -31,7 +34,7 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let report = tokio::select! {
-        report = measure(&cli.only) => report,
+        report = measure(&cli.only, cli.times) => report,
         _ = interrupt.recv() => return stopped(130),
         _ = terminate.recv() => return stopped(143),
     };
@@ -53,7 +56,7 @@ fn stopped(code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-async fn measure(only: &[Name]) -> Report {
+async fn measure(only: &[Name], times: usize) -> Report {
     let start = Instant::now();
     let mut report = Report {
         date: jiff::Timestamp::now(),
@@ -66,9 +69,10 @@ async fn measure(only: &[Name]) -> Report {
     if !report.release {
         eprintln!("bench: these programs are not optimised; `make bench` builds those that are");
     }
-    for name in Name::value_variants().iter().filter(|name| only.is_empty() || only.contains(name)) {
+    let wanted = |name: &&Name| if only.is_empty() { name.is_by_itself() } else { only.contains(name) };
+    for name in Name::value_variants().iter().filter(wanted) {
         eprintln!("bench: {:6.1}s  {}", start.elapsed().as_secs_f64(), name.title());
-        match name.measure().await {
+        match name.measure(times).await {
             Ok(figures) => report.figures.extend(figures),
             Err(error) => {
                 let name = name.to_possible_value().map(|value| value.get_name().to_string());
