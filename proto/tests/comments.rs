@@ -128,7 +128,10 @@ fn every_service_of_the_design_is_there() {
     let mut services: Vec<String> =
         files().iter().flat_map(|file| &file.service).map(|s| s.name().to_owned()).collect();
     services.sort();
-    assert_eq!(services, ["Audit", "Bundles", "Cluster", "Events", "Plans", "Runs", "Sentries", "Sites"]);
+    assert_eq!(
+        services,
+        ["Audit", "Bundles", "Cluster", "Events", "Local", "Plans", "Runs", "Sentries", "Sites"]
+    );
 }
 
 #[test]

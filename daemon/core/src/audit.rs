@@ -142,6 +142,26 @@ pub enum Fact {
         /// The run.
         run: RunId,
     },
+    /// The store's epoch was raised, after it had gone back.
+    Bumped {
+        /// Who.
+        by: Identity,
+        /// From.
+        from: Epoch,
+        /// To.
+        to: Epoch,
+        /// Why.
+        reason: String,
+    },
+    /// A run that was executed without the store came into it, with its journal.
+    Merged {
+        /// Who brought it.
+        by: Identity,
+        /// The run.
+        run: RunId,
+        /// Why.
+        reason: String,
+    },
     /// The oldest entries of the audit were let go, up to this one.
     Trimmed {
         /// The last of them.
@@ -165,7 +185,10 @@ impl Fact {
     /// The run that it is about, if it is about one.
     pub fn run(&self) -> Option<&RunId> {
         match self {
-            Self::Run { run, .. } | Self::Fenced { run, .. } | Self::Forgotten { run } => Some(run),
+            Self::Run { run, .. }
+            | Self::Fenced { run, .. }
+            | Self::Forgotten { run }
+            | Self::Merged { run, .. } => Some(run),
             Self::Asked { ask, .. } => match &**ask {
                 Ask::Run { run, .. } => Some(run),
                 _ => None,
@@ -210,6 +233,12 @@ impl fmt::Display for Fact {
                 write!(f, "{by} applied {}{}{why}", bundle.short(), instead.unwrap_or_default())
             }
             Self::Forgotten { run } => write!(f, "{run} ended long ago; its journal is let go"),
+            Self::Bumped { by, from, to, reason } => {
+                write!(f, "{by} raised the epoch from {from} to {to}: {reason}")
+            }
+            Self::Merged { by, run, reason } => {
+                write!(f, "{by} brought {run}, which was run without the store: {reason}")
+            }
             Self::Trimmed { last } => write!(f, "the entries up to {} are let go", last.sequence),
         }
     }

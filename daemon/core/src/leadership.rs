@@ -29,6 +29,28 @@ pub struct Term {
     pub lease: Lease,
 }
 
+/// The store's epoch is lower than one that was seen before: it was restored from a backup, or a run
+/// without it has used higher ones. Whoever led under it would be refused by targets at best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the store's epoch is {stored}, and {seen} was seen before: was it restored from a backup, or was there a \
+     local run? Nobody who knows leads until somebody says: standfast member bump-epoch --reason ..."
+)]
+pub struct Regressed {
+    /// What the store says.
+    pub stored: Epoch,
+    /// The highest that was seen.
+    pub seen: Epoch,
+}
+
+/// The epoch of the next term, given the store's, and the highest that this member has seen.
+///
+/// # Errors
+/// [`Regressed`].
+pub fn successor(stored: Epoch, seen: Epoch) -> Result<Epoch, Regressed> {
+    if stored < seen { Err(Regressed { stored, seen }) } else { Ok(Epoch(stored.0 + 1)) }
+}
+
 /// What is reported to the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {

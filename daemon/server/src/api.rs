@@ -11,6 +11,7 @@ mod cluster;
 mod events;
 mod health;
 mod heard;
+mod local;
 mod plans;
 mod refuse;
 mod reports;
@@ -25,6 +26,7 @@ use crate::lead::Me;
 use crate::site_lease::SiteLeases;
 use crate::store::Store;
 use crate::tls::{Tls, identify};
+use crate::watermark::Watermark;
 use futures::Stream;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Identity;
@@ -33,6 +35,7 @@ use standfast_proto::v1::audit_server::AuditServer;
 use standfast_proto::v1::bundles_server::BundlesServer;
 use standfast_proto::v1::cluster_server::ClusterServer;
 use standfast_proto::v1::events_server::EventsServer;
+use standfast_proto::v1::local_server::LocalServer;
 use standfast_proto::v1::plans_server::PlansServer;
 use standfast_proto::v1::runs_server::RunsServer;
 use standfast_proto::v1::sentries_server::SentriesServer;
@@ -66,6 +69,8 @@ pub struct Deps {
     pub confirmed: watch::Receiver<Option<Mono>>,
     /// The part of this member in the leases of sites.
     pub leases: SiteLeases,
+    /// The highest epoch that this member has seen.
+    pub watermark: Watermark,
     /// What looking at targets needs.
     pub env: Env,
     /// Cancelled when this member stops: watches end, and say that another member goes on.
@@ -84,6 +89,7 @@ pub fn routes(deps: Deps) -> Routes {
     let bundles = BundlesServer::new(api.clone())
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_REQUEST_BYTES);
+    let local = LocalServer::new(api.clone()).max_decoding_message_size(MAX_REQUEST_BYTES);
     Routes::new(health)
         .add_service(reflection(|builder| builder.build_v1()))
         .add_service(reflection(|builder| builder.build_v1alpha()))
@@ -91,6 +97,7 @@ pub fn routes(deps: Deps) -> Routes {
         .add_service(AuditServer::with_interceptor(api.clone(), known))
         .add_service(ClusterServer::with_interceptor(api.clone(), known))
         .add_service(EventsServer::with_interceptor(api.clone(), known))
+        .add_service(InterceptedService::new(local, known))
         .add_service(PlansServer::with_interceptor(api.clone(), known))
         .add_service(RunsServer::with_interceptor(api.clone(), known))
         .add_service(SentriesServer::with_interceptor(api.clone(), known))

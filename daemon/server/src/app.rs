@@ -24,6 +24,7 @@ use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
 use crate::survival;
 use crate::tls::Tls;
 use crate::trouble::Trouble;
+use crate::watermark::Watermark;
 use rand::Rng as _;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::Identity;
@@ -43,11 +44,30 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let signalled = shutdown::on_signals().map_err(|source| AppError::System { what: "signals", source })?;
     std::fs::create_dir_all(&settings.data_dir)
         .map_err(|source| AppError::DataDir { path: settings.data_dir.clone(), source })?;
+    let store = open(&settings).await?;
+    serve(settings, store, signalled, |me, grpc, http| {
+        println!(
+            "standfast: member {} of site {} listens on {grpc} (gRPC) and {http} (HTTP)",
+            me.id, me.site
+        );
+    })
+    .await
+}
+
+/// Runs a member on `store` until `signalled` is cancelled; says `bound` where it listens.
+pub async fn serve(
+    settings: Settings,
+    store: Arc<dyn Store>,
+    signalled: CancellationToken,
+    bound: impl FnOnce(&Me, SocketAddr, SocketAddr),
+) -> Result<(), AppError> {
+    let path = Watermark::file(&settings.data_dir);
+    let watermark = Watermark::open(&settings.data_dir).map_err(|source| AppError::File { path, source })?;
     let tls = certificates(&settings)?;
     let grpc = http::bind("listen.grpc", settings.listen.grpc).await?;
     let web = http::bind("listen.http", settings.listen.http).await?;
-    let bound = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(settings.listen.grpc);
-    let (grpc_address, web_address): (SocketAddr, SocketAddr) = (bound(&grpc), bound(&web));
+    let at = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(settings.listen.grpc);
+    let (grpc_address, web_address): (SocketAddr, SocketAddr) = (at(&grpc), at(&web));
 
     let secrets = Secrets::new(&settings.secrets_dir);
     let mut env =
@@ -59,7 +79,6 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         env.certificates.push(("tls.cert".to_owned(), tls.expires()));
     }
     let health = Health::new([BUNDLE, LEADERSHIP, MEMBER, STORE]);
-    let store = open(&settings).await?;
     let me = Me {
         id: settings.member.clone(),
         site: settings.site.clone(),
@@ -117,6 +136,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
             drain: settings.shutdown_deadline.mul_f64(0.8),
             retention: settings.retention,
             leases: leases.clone(),
+            watermark: watermark.clone(),
         },
         signalled.clone(),
     ));
@@ -126,6 +146,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         bundle: bundle.clone(),
         confirmed: confirmations.clone(),
         claim: claimed.clone(),
+        watermark: watermark.clone(),
     };
     tokio::spawn(readiness::keep(watched, health.clone(), serving.clone()));
 
@@ -144,6 +165,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
         bundle,
         confirmed: confirmations,
         leases,
+        watermark,
         env,
         stop: serving.clone(),
     };
@@ -153,10 +175,7 @@ pub async fn run(settings: Settings) -> Result<(), AppError> {
     let stop = serving.clone();
     let web =
         tokio::spawn(async move { http::serve(web, tls.as_ref(), router, stop.cancelled_owned()).await });
-    println!(
-        "standfast: member {} of site {} listens on {grpc_address} (gRPC) and {web_address} (HTTP)",
-        me.id, me.site
-    );
+    bound(&me, grpc_address, web_address);
 
     let taken = tokio::select! {
         () = signalled.cancelled() => None,

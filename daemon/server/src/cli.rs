@@ -18,6 +18,7 @@ pub mod freeze;
 pub mod guards;
 pub mod human;
 pub mod lint;
+pub mod local;
 pub mod member;
 pub mod output;
 #[cfg(test)]
@@ -191,6 +192,9 @@ Exit: 0, 1 when the present one lasts longer.")]
         after_help = "The fleet says what there is to switch, under `switches`. What nobody has turned on is off."
     )]
     Switch(switch::SwitchCommand),
+    /// Break glass: run a playbook when no member can lead, and bring that run home afterwards
+    #[command(subcommand)]
+    Local(local::LocalCommand),
     /// Who is there, and who leads
     #[command(subcommand)]
     Member(member::MemberCommand),
@@ -342,6 +346,7 @@ pub async fn run(cli: Cli, output: &mut Output) -> Result<Exit, Failure> {
         Command::Audit(command) if command.is_offline() => audit::offline(command, output),
         Command::Audit(command) => audit::run(command, &mut client(10)?, output).await,
         Command::Switch(command) => switch::run(command, &mut client(10)?, output).await,
+        Command::Local(command) => local::run(command, &mut client(10)?, output).await,
         Command::Member(command) => member::run(command, &mut client(10)?, output).await,
         Command::Serve(args) => serve::run(args, output).await,
         Command::Sentry(args) => sentry::run(args, &client(10)?).await,

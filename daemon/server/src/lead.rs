@@ -12,6 +12,7 @@ use crate::store::{Compare, LeaseId, Op, OpResult, Range, RangeReply, Store, Sto
 use crate::term::retention::Retention;
 use crate::term::{self, Validity};
 use crate::trouble::Trouble;
+use crate::watermark::Watermark;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Judgement;
 use standfast_core::ids::{Epoch, MemberId, SiteId};
@@ -72,6 +73,8 @@ pub struct Deps {
     pub retention: Retention,
     /// The site leases, as this member has a hand in them.
     pub leases: SiteLeases,
+    /// The highest epoch that this member has seen.
+    pub watermark: Watermark,
 }
 
 /// A report of an effect.
@@ -103,6 +106,8 @@ struct Lead {
     killing: Vec<CancellationToken>,
     unconfirmed: Arc<Trouble>,
     unread: Arc<Trouble>,
+    regressed: Arc<Trouble>,
+    unkept: Arc<Trouble>,
 }
 
 /// Leads when it may, until `shutdown`; then drains, hands over and returns.
@@ -129,6 +134,8 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
         killing: Vec::new(),
         unconfirmed: Arc::new(Trouble::new("a beat was not confirmed")),
         unread: Arc::new(Trouble::new("a record is left out")),
+        regressed: Arc::new(Trouble::new("this member does not lead")),
+        unkept: Arc::new(Trouble::new("the highest epoch is not kept on disk")),
     };
     let mut drained: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(std::future::pending());
     let mut draining = false;
@@ -252,9 +259,13 @@ impl Lead {
     fn read_leader(&self) {
         let store = self.deps.store.clone();
         let (reports, reaches) = (self.reports.clone(), *self.deps.reaches.borrow());
+        let (watermark, unkept) = (self.deps.watermark.clone(), self.unkept.clone());
         tokio::spawn(async move {
             // No answer is no news: the machine asks again.
             if let Ok(reply) = store.range(Range::key(LEADER)).await {
+                if let Some(leader) = reply.kvs.first().and_then(|kv| records::decode::<Leader>(kv).ok()) {
+                    keep(&watermark, leader.epoch, &unkept);
+                }
                 let _ =
                     reports.send(Report::Machine(Input::LeaderKey { held: !reply.kvs.is_empty(), reaches }));
             }
@@ -274,14 +285,23 @@ impl Lead {
 
     fn campaign(&self, lease: u64, nonce: String) {
         let (store, me) = (self.deps.store.clone(), self.deps.me.clone());
+        let (watermark, regressed) = (self.deps.watermark.clone(), self.regressed.clone());
+        let unkept = self.unkept.clone();
         self.beside(async move {
             let sent = clock::now().mono;
             let (member, site, address) = (me.id, me.site, me.address);
             let since_ms = clock::wall_ms();
             let mut leader = Leader { member, site, epoch: Epoch(0), nonce, address, since_ms };
-            let outcome = campaign(&*store, &mut leader, lease).await;
+            let outcome = campaign(&*store, &mut leader, lease, &watermark).await;
+            match watermark.regressed() {
+                Some(why) => regressed.met(why),
+                None => regressed.over(),
+            }
             let campaign = match outcome {
-                Ok(Some(key_revision)) => Campaign::Won { key_revision, epoch: leader.epoch, sent },
+                Ok(Some(key_revision)) => {
+                    keep(&watermark, leader.epoch, &unkept);
+                    Campaign::Won { key_revision, epoch: leader.epoch, sent }
+                }
                 Ok(None) => Campaign::Lost,
                 Err(error) if error.is_ambiguous() => Campaign::Ambiguous,
                 Err(_) => Campaign::Lost,
@@ -424,21 +444,41 @@ async fn revoke(store: &dyn Store, lease: u64) {
     }
 }
 
-/// One transaction: if the leader key is free and the epoch unchanged, take both.
-async fn campaign(store: &dyn Store, leader: &mut Leader, lease: u64) -> Result<Option<u64>, StoreError> {
+fn keep(watermark: &Watermark, epoch: Epoch, unkept: &Trouble) {
+    match watermark.raise(epoch) {
+        Ok(()) => unkept.over(),
+        Err(error) => unkept.met(error),
+    }
+}
+
+/// The store's epoch, and the compare that it is still that.
+///
+/// # Errors
+/// As [`Store::range`]; `Corrupt` when it is no number: whatever it was, it must not go back.
+pub async fn stored_epoch(store: &dyn Store) -> Result<(Epoch, Compare), StoreError> {
     let read = store.range(Range::key(EPOCH)).await?;
-    let before = read.kvs.first();
-    let read = before.map(|kv| std::str::from_utf8(&kv.value).ok()?.parse::<u64>().ok()?.checked_add(1));
-    let Some(epoch) = read.unwrap_or(Some(1)).map(Epoch) else {
-        // Whatever it was, it must not go back.
-        let why = "the epoch is no number".to_owned();
-        return Err(StoreError::Corrupt { at: format!("key {EPOCH:?}"), why });
-    };
+    let Some(kv) = read.kvs.first() else { return Ok((Epoch(0), Compare::absent(EPOCH))) };
+    let number = std::str::from_utf8(&kv.value).ok().and_then(|text| text.parse().ok());
+    match number.filter(|number| *number < u64::MAX) {
+        Some(number) => Ok((Epoch(number), Compare::value(EPOCH, kv.value.clone()))),
+        None => {
+            let why = "the epoch is no number".to_owned();
+            Err(StoreError::Corrupt { at: format!("key {EPOCH:?}"), why })
+        }
+    }
+}
+
+/// One transaction: if the leader key is free and the epoch unchanged, take both. Not under an epoch
+/// that was seen before.
+async fn campaign(
+    store: &dyn Store,
+    leader: &mut Leader,
+    lease: u64,
+    watermark: &Watermark,
+) -> Result<Option<u64>, StoreError> {
+    let (stored, unchanged) = stored_epoch(store).await?;
+    let Ok(epoch) = watermark.successor(stored) else { return Ok(None) };
     leader.epoch = epoch;
-    let unchanged = match before {
-        Some(kv) => Compare::value(EPOCH, kv.value.clone()),
-        None => Compare::absent(EPOCH),
-    };
     let txn = Txn::new()
         .when(Compare::absent(LEADER))
         .when(unchanged)

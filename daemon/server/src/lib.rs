@@ -33,3 +33,4 @@ pub mod telemetry;
 pub mod term;
 pub mod tls;
 pub mod trouble;
+pub mod watermark;

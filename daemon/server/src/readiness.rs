@@ -6,6 +6,7 @@ use crate::observer::Claim;
 use crate::pulse::Pulse;
 use crate::records::{JUDGEMENT, LEADER};
 use crate::store::{Range, Store, StoreError};
+use crate::watermark::Watermark;
 use standfast_core::bundle::Bundle;
 use standfast_core::ids::SiteId;
 use standfast_core::time::{Mono, Span};
@@ -41,6 +42,8 @@ pub struct Deps {
     pub confirmed: watch::Receiver<Option<Mono>>,
     /// Whether this process has its member's name.
     pub claim: watch::Receiver<Claim>,
+    /// The highest epoch that this member has seen.
+    pub watermark: Watermark,
 }
 
 /// Keeps `health` up to date until `stop`.
@@ -58,7 +61,10 @@ pub async fn keep(deps: Deps, health: Health, stop: CancellationToken) {
         };
         say(&health, BUNDLE, known);
         say(&health, STORE, confirmed(&deps, &timing));
-        say(&health, LEADERSHIP, led(&*deps.store, &mut pulse, &timing).await);
+        let led = led(&*deps.store, &mut pulse, &timing).await;
+        // What keeps this member from leading says more than that nobody does.
+        let regressed = deps.watermark.regressed().map(|why| why.to_string());
+        say(&health, LEADERSHIP, led.map_err(|nobody| regressed.unwrap_or(nobody)));
     }
 }
 

@@ -21,6 +21,7 @@ mod api {
     mod flaps;
     mod freeze;
     mod full;
+    mod local;
     mod long_list;
     mod looks;
     mod lost_answers;

@@ -2,6 +2,7 @@
 
 mod cli {
     pub(crate) mod console;
+    mod local;
     pub(crate) mod member;
     pub(crate) mod watching;
 }

@@ -15,6 +15,7 @@ use standfast::secrets::Secrets;
 use standfast::store::embedded::EmbeddedStore;
 use standfast::store::{Op, Range, Store, Txn};
 use standfast::term::retention::Retention;
+use standfast::watermark::Watermark;
 use standfast_core::audit::chain::Chain;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::Ask;
@@ -69,6 +70,7 @@ fn member(name: &str, store: Arc<dyn Store>, bundle: &Arc<Bundle>) -> Member {
         drain: Duration::from_secs(20),
         retention: Retention::default(),
         leases: standfast::site_lease::SiteLeases::new(),
+        watermark: Watermark::default(),
     };
     let stop = shutdown.clone();
     let task = tokio::spawn(async move {

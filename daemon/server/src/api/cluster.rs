@@ -87,7 +87,7 @@ impl Api {
     /// Whether writes go through, and how long one takes: a transaction that has a write in the
     /// branch that is not taken goes the way of one, and changes nothing. This member's own last
     /// write must be confirmed as well.
-    async fn store_health(&self) -> StoreHealth {
+    pub(super) async fn store_health(&self) -> StoreHealth {
         let probe = Txn::new()
             .when(Compare::created(LEADER, crate::store::Revision::MAX))
             .then(Op::put("never", "written"))
@@ -201,13 +201,22 @@ impl Cluster for Api {
         };
         let known = state.is_some();
         let state = state.unwrap_or_default();
+        let regressed = self.deps.watermark.regressed().filter(|_| state.leader.is_none());
+        if let Some(regressed) = &regressed
+            && store.problem.is_empty()
+        {
+            store.problem = regressed.to_string();
+        }
         let stories = timeout(PATIENCE, self.live(&state)).await.unwrap_or_default();
         let sites = bundle.as_ref().map(|bundle| self.view(bundle, &state).sites()).unwrap_or_default();
         // Without the store there is nobody who could do what is typed.
-        let (waiting, next_commands) = match known {
+        let (waiting, mut next_commands) = match known {
             true => waiting::list(&stories, &sites, rules.as_deref(), &identity, &state),
             false => Default::default(),
         };
+        if known && regressed.is_some() {
+            next_commands.insert(0, "standfast member bump-epoch --reason ...".to_owned());
+        }
         Ok(Response::new(ClusterStatus {
             member: self.deps.me.id.to_string(),
             member_site: self.deps.me.site.to_string(),
@@ -231,6 +240,13 @@ impl Cluster for Api {
             freeze: state.freeze.as_ref().map(wire::freeze),
             switches: switches::list(&state, rules.as_deref()),
         }))
+    }
+
+    async fn bump_epoch(
+        &self,
+        request: Request<BumpEpochRequest>,
+    ) -> Result<Response<BumpEpochResponse>, Status> {
+        self.bump(request).await.map(Response::new)
     }
 
     async fn list_members(

@@ -233,7 +233,8 @@ pub(super) fn store(error: StoreError) -> Status {
     match error {
         StoreError::Unavailable { .. } => {
             let message = format!(
-                "{message}. Nothing was written. Bring back a majority of the store's members, then repeat this"
+                "{message}. Nothing was written. Bring back a majority of the store's members, then repeat this; \
+                 if a site burns meanwhile: standfast local run"
             );
             status(Code::Unavailable, reason::NO_QUORUM, message, &[], |details| {
                 details.set_retry_info(Some(RETRY_AFTER));

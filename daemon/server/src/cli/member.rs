@@ -1,14 +1,19 @@
 //! `standfast member`: who is there, and who leads.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use standfast_proto::v1::cluster_client::ClusterClient;
-use standfast_proto::v1::{ListMembersRequest, Member, StepDownRequest};
+use standfast_proto::v1::{BumpEpochRequest, BumpEpochResponse, ListMembersRequest, Member, StepDownRequest};
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::human;
 use super::output::{Output, Rows, Stream, Tone, plain};
 use super::{request_id, uncertain};
+
+/// How long one member may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `standfast member ...`
 #[derive(Debug, Subcommand)]
@@ -17,6 +22,20 @@ pub enum MemberCommand {
     List,
     /// Ask the leader to hand leadership over, before its host is taken down say
     StepDown(StepDownArgs),
+    /// Raise the store's epoch to the highest that any member named with --server has seen
+    #[command(after_help = "\
+After the store was restored from a backup, its epoch is one that targets have seen already, and members
+that know refuse to lead. Name all members: each tells what it has seen.
+Exit: 0, 1 when no member has seen a higher one.")]
+    BumpEpoch(BumpEpochArgs),
+}
+
+/// A higher epoch.
+#[derive(Debug, Args)]
+pub struct BumpEpochArgs {
+    /// Why
+    #[arg(long)]
+    reason: String,
 }
 
 /// A hand-over.
@@ -45,6 +64,28 @@ pub async fn run(command: MemberCommand, client: &mut Client, output: &mut Outpu
                 })
                 .await?;
             output.data(&members, |members, out| table(&members.members, out))?;
+        }
+        MemberCommand::BumpEpoch(args) => {
+            let mut raised = None;
+            let mut refused = None;
+            // Each knows only what it has seen itself.
+            for (address, channel) in client.channels() {
+                let request = BumpEpochRequest { reason: args.reason.clone() };
+                let mut cluster = ClusterClient::new(channel);
+                match tokio::time::timeout(PATIENCE, cluster.bump_epoch(request)).await {
+                    Ok(Ok(answer)) => raised = raised.max(Some(answer.into_inner().epoch)),
+                    Ok(Err(status)) => refused = Some(Failure::from(status)),
+                    Err(_) => {
+                        output.err.line(format!("{address} does not answer, and may have seen more"))?
+                    }
+                }
+            }
+            let nobody = || Failure::new(Exit::Unreachable, "no member answers");
+            let Some(epoch) = raised else { return Err(refused.unwrap_or_else(nobody)) };
+            let answer = BumpEpochResponse { epoch };
+            output.data(&answer, |answer, out| {
+                out.line(format!("the epoch is {} now; whoever leads next has a higher one", answer.epoch))
+            })?;
         }
         MemberCommand::StepDown(args) => {
             let request_id = args.request_id.unwrap_or_else(request_id);

@@ -19,6 +19,7 @@ use standfast::site_lease::SiteLeases;
 use standfast::store::{EmbeddedStore, Range, Store};
 use standfast::term::retention::Retention;
 use standfast::tls::Tls;
+use standfast::watermark::Watermark;
 use standfast_core::time::Mono;
 use standfast_proto::v1::bundles_client::BundlesClient;
 use standfast_proto::v1::runs_client::RunsClient;
@@ -48,6 +49,8 @@ pub(crate) struct Daemon {
     confirmed: watch::Sender<Option<Mono>>,
     claim: watch::Sender<Claim>,
     env: Env,
+    /// The highest epoch that it has seen.
+    pub(crate) watermark: Watermark,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _cache: tempfile::TempDir,
 }
@@ -94,13 +97,14 @@ impl Daemon {
         let (sender, bundle) = watch::channel(None);
         let confirmed = watch::Sender::new(None);
         let follow = bundles::follow(store.clone(), cache.path().join("cache"), sender, stop.clone());
-        let leases = SiteLeases::new();
+        let (leases, watermark) = (SiteLeases::new(), Watermark::default());
         let deps = api::Deps {
             me: me.clone(),
             store: store.clone(),
             bundle: bundle.clone(),
             confirmed: confirmed.subscribe(),
             leases: leases.clone(),
+            watermark: watermark.clone(),
             env: env.clone(),
             stop: stop.clone(),
         };
@@ -117,6 +121,7 @@ impl Daemon {
             confirmed,
             claim: watch::Sender::new(Claim::default()),
             env,
+            watermark,
             tasks,
             _cache: cache,
         }
@@ -156,6 +161,7 @@ impl Daemon {
             drain: Duration::from_secs(5),
             retention: Retention::default(),
             leases: SiteLeases::new(),
+            watermark: self.watermark.clone(),
         };
         self.tasks.push(tokio::spawn(lead::run(deps, CancellationToken::new())));
         self
@@ -169,6 +175,7 @@ impl Daemon {
             bundle: self.bundle.clone(),
             confirmed: self.confirmed.subscribe(),
             claim: self.claim.subscribe(),
+            watermark: self.watermark.clone(),
         }
     }
 

@@ -19,19 +19,24 @@ use super::fixture::*;
 
 /// Takes writes until its disk is full. Then what changes nothing is answered still, and no lease
 /// ends, since that would be a write.
-struct Disk {
+pub(super) struct Disk {
     store: Arc<dyn Store>,
     full: AtomicBool,
     ended: Mutex<Vec<LeaseId>>,
 }
 
 impl Disk {
-    fn fill(&self) {
+    /// A disk with room.
+    pub(super) async fn new() -> Arc<Self> {
+        Arc::new(Self { store: store().await, full: AtomicBool::new(false), ended: Mutex::default() })
+    }
+
+    pub(super) fn fill(&self) {
         self.full.store(true, Ordering::Relaxed);
     }
 
     /// There is room again: leases end that had to end meanwhile.
-    async fn empty(&self) {
+    pub(super) async fn empty(&self) {
         self.full.store(false, Ordering::Relaxed);
         let ended = std::mem::take(&mut *self.ended.lock().unwrap());
         for lease in ended {
@@ -91,8 +96,7 @@ async fn a_store_that_takes_no_writes_shows_no_leader_and_no_verdict() {
     // either: the leader key and the last judgement read as well as ever. Danger: whoever asks is
     // shown a leader, a writable store and a healthy site, for ever. Expectation: after the time
     // of a lease nobody leads, nothing is judged, the store is not writable, and all of it says so.
-    let disk = Disk { store: store().await, full: AtomicBool::new(false), ended: Mutex::default() };
-    let disk = Arc::new(disk);
+    let disk = Disk::new().await;
     let store: Arc<dyn Store> = disk.clone();
     let tool = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut member = Daemon::answers("w1", "w", &store).await.observing().leading();

@@ -52,6 +52,12 @@ pub(crate) async fn standfast(members: &[SocketAddr], words: &str) -> Seen {
     type_to(members, words, Stream::plain(out.clone()), out).await
 }
 
+/// The same, words as they are.
+pub(crate) async fn standfast_words(members: &[SocketAddr], words: &[&str]) -> Seen {
+    let out = Buffer::default();
+    type_words(members, words.iter().copied(), Stream::plain(out.clone()), out).await
+}
+
 /// The same at a terminal.
 pub(crate) async fn at_terminal(members: &[SocketAddr], words: &str, columns: u16, rows: u16) -> Seen {
     let out = Buffer::default();
@@ -59,9 +65,18 @@ pub(crate) async fn at_terminal(members: &[SocketAddr], words: &str, columns: u1
 }
 
 async fn type_to(members: &[SocketAddr], words: &str, stream: Stream, out: Buffer) -> Seen {
+    type_words(members, words.split(' '), stream, out).await
+}
+
+async fn type_words<'a>(
+    members: &[SocketAddr],
+    words: impl Iterator<Item = &'a str>,
+    stream: Stream,
+    out: Buffer,
+) -> Seen {
     let servers = members.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let servers = format!("--server={servers}");
-    let line = ["standfast", &servers].into_iter().chain(words.split(' '));
+    let line = ["standfast".to_owned(), servers].into_iter().chain(words.map(str::to_owned));
     let cli = Cli::try_parse_from(line).expect("arguments");
     let err = Buffer::default();
     let mut output = Output::new(stream, Stream::plain(err.clone()));

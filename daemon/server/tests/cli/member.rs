@@ -218,6 +218,13 @@ impl Cluster for Service {
         self.answer("set_switch", request, &SetSwitchResponse::default())
     }
 
+    async fn bump_epoch(
+        &self,
+        request: Request<BumpEpochRequest>,
+    ) -> Result<Response<BumpEpochResponse>, Status> {
+        self.answer("bump_epoch", request, &BumpEpochResponse { epoch: 9 })
+    }
+
     async fn thaw(&self, request: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
         self.answer("thaw", request, &ThawResponse {})
     }
