@@ -300,6 +300,15 @@ impl Action {
         !matches!(self, Self::HttpRequest { .. } | Self::CommandRun { .. } | Self::SshRun { .. })
     }
 
+    /// Whether it leaves something behind that could be taken back.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::WaitUntil { .. } | Self::ApprovalAsk { .. } | Self::FenceProve { .. } => false,
+            Self::HttpRequest { method, .. } => !matches!(method.as_str(), "GET" | "HEAD"),
+            _ => true,
+        }
+    }
+
     /// Whether acting twice is the same as acting once.
     pub fn idempotent(&self) -> bool {
         match self {

@@ -198,6 +198,10 @@ fn bind_step(scope: &Scope<'_>, step: &playbook::Step, needs: Vec<usize>) -> Res
             scope.action(call).map_err(|m| missing.push(m)).ok().map(|action| Undo::Act(Box::new(action)))
         }
     };
+    let undo_proof = match &undo {
+        Some(Undo::Act(action)) => scope.undo_proof(action),
+        _ => None,
+    };
     let Some(mut action) = action.filter(|_| missing.is_empty()) else { return Err(missing) };
     gate_by_verification(&mut action, verify.as_ref());
     let spec = step.call.spec;
@@ -210,6 +214,7 @@ fn bind_step(scope: &Scope<'_>, step: &playbook::Step, needs: Vec<usize>) -> Res
         on_failure: step.on_failure,
         unreachable: step.unreachable,
         verify,
+        undo_proof: undo_proof.map(Box::new),
         undo,
         point_of_no_return: step.point_of_no_return,
         action,

@@ -132,6 +132,10 @@ impl Town {
                 let evidence = vec![Evidence { what: "http".into(), answer: Answer::Holds("200".into()) }];
                 engine::Input::Verified { step, evidence }
             }
+            engine::Effect::InspectUndo { step } => {
+                engine::Input::UndoInspected { step, found: Inspection::Satisfied("as it was".into()) }
+            }
+            engine::Effect::Undo { step, .. } => engine::Input::Undone { step, result: Ok("done".into()) },
             engine::Effect::Append { .. } | engine::Effect::Refuse { .. } => return None,
         })
     }

@@ -19,6 +19,7 @@ mod failure;
 mod flight;
 mod linger;
 mod message;
+mod undo;
 
 pub use command::{Command, Refusal};
 pub use message::{Effect, Input};
@@ -106,6 +107,8 @@ impl Engine {
             Input::Inspected { step, found } => self.inspected(step, found, now, &mut effects),
             Input::Acted { step, result } => self.acted(step, result, &mut effects),
             Input::Verified { step, evidence } => self.verified(step, evidence),
+            Input::UndoInspected { step, found } => self.undo_inspected(step, found, now),
+            Input::Undone { step, result } => self.undo_acted(step, result, &mut effects),
             Input::Command { request, by, roles, command, seen } => {
                 self.wishes.push_back(Wish { request, by, roles, command, seen });
             }
@@ -156,6 +159,7 @@ impl Engine {
             match event.step().map(|step| self.index(step)) {
                 Some(at) => self.step_appended(at, &event.body, now, effects),
                 None if event.body == Body::TookOver => self.take_up(now, effects),
+                None if matches!(event.body, Body::RollbackBegun { .. }) => self.linger(now),
                 None => {}
             }
         }
@@ -196,7 +200,16 @@ impl Engine {
             | Body::StepFailed { .. }
             | Body::StepSkipped { .. }
             | Body::Retried { .. }
+            | Body::StepUndone { .. }
+            | Body::UndoFailed { .. }
             | Body::Blocked(_) => self.flights.end(at),
+            Body::UndoStarted { attempt, .. } => {
+                self.flights.begin(at, Flight::Undoing);
+                effects.push(Effect::Undo { step: at, attempt: *attempt });
+            }
+            Body::UndoAttemptFailed { retry_in, .. } => {
+                self.flights.begin(at, Flight::UndoWaiting { until: now.mono + retry_in.0 });
+            }
             _ => {}
         }
     }
@@ -208,6 +221,10 @@ impl Engine {
     /// After a takeover: what was under way is looked at, at once.
     fn take_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.linger(now);
+        if self.run.state() == State::RollingBack {
+            // Nothing goes forward any more: what is unknown is taken back.
+            return;
+        }
         self.flights.stir(self.run.ready());
         for at in 0..self.run.steps.len() {
             match self.run.steps[at].state {
@@ -349,7 +366,7 @@ impl Engine {
             }
         }
         if !self.busy() {
-            self.next(effects);
+            self.next(now, effects);
         }
         if self.writing.is_none() && !self.queue.is_empty() {
             let events = self.entries(now);
@@ -392,18 +409,22 @@ impl Engine {
         events
     }
 
-    fn next(&mut self, effects: &mut Vec<Effect>) {
+    fn next(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.run.abort_asked.is_none() && self.retreat() {
+            return;
+        }
         let ending = self.run.abort_asked.clone().or_else(|| self.aborting());
         match (self.run.state(), ending) {
             (State::Ended(_), _) => {}
             (State::Proposed, Some(why)) => self.queue.push(Body::Ended { end: End::Aborted, why }),
             (_, Some(why)) => {
                 // Nothing is interrupted in mid-effect: what waits is dropped, what acts ends.
-                self.flights.end_waiting();
+                self.flights.end_waiting(true);
                 if self.flights.is_empty() {
                     self.queue.push(Body::Ended { end: End::Aborted, why });
                 }
             }
+            (State::RollingBack, None) => self.roll_back(now, effects),
             (State::Running, None) if !self.run.cleared => {
                 if !std::mem::replace(&mut self.requiring, true) {
                     effects.push(Effect::Require);

@@ -18,6 +18,8 @@ mod people;
 mod races;
 #[path = "engine_test/takeover.rs"]
 mod takeover;
+#[path = "engine_test/undo.rs"]
+mod undo;
 
 fn at(ms: u64) -> Now {
     Now { mono: Mono::from_ms(ms), wall_ms: ms as i64 }
@@ -42,6 +44,7 @@ fn step(id: &str, needs: &[usize]) -> Step {
         unreachable: Unreachable::Fail,
         verify: Some(Verify { within: Span::secs(5), all: vec![check(id)] }),
         undo: None,
+        undo_proof: None,
         point_of_no_return: false,
     }
 }
@@ -73,6 +76,11 @@ struct World {
     act: BTreeMap<(usize, u32), Failure>,
     verify: BTreeMap<usize, bool>,
     acted: Vec<(usize, u32)>,
+    /// Of undos: what an inspection finds if it is not what was done, how they fail, which acted.
+    undo_inspect: BTreeMap<usize, Inspection>,
+    undo: BTreeMap<(usize, u32), Failure>,
+    undone: Vec<(usize, u32)>,
+    back: BTreeSet<usize>,
 }
 
 fn kind_world() -> World {
@@ -82,6 +90,10 @@ fn kind_world() -> World {
         act: BTreeMap::new(),
         verify: BTreeMap::new(),
         acted: Vec::new(),
+        undo_inspect: BTreeMap::new(),
+        undo: BTreeMap::new(),
+        undone: Vec::new(),
+        back: BTreeSet::new(),
     }
 }
 
@@ -147,6 +159,22 @@ impl Bench {
                 let good = world.verify.get(&step).copied().unwrap_or(true);
                 let answer = if good { Answer::Holds("ok".into()) } else { Answer::Fails("no".into()) };
                 self.give(Input::Verified { step, evidence: vec![Evidence { what: "tcp".into(), answer }] });
+            }
+            Effect::InspectUndo { step } => {
+                let found =
+                    world.undo_inspect.get(&step).cloned().unwrap_or(match world.back.contains(&step) {
+                        true => Inspection::Satisfied("as it was".into()),
+                        false => Inspection::Needed("not as it was".into()),
+                    });
+                self.give(Input::UndoInspected { step, found });
+            }
+            Effect::Undo { step, attempt } => {
+                world.undone.push((step, attempt));
+                let failure = world.undo.get(&(step, attempt)).cloned();
+                if failure.is_none() {
+                    world.back.insert(step);
+                }
+                self.give(Input::Undone { step, result: failure.map_or(Ok("done".into()), Err) });
             }
             Effect::Refuse { refusal, .. } => self.refused.push(refusal),
         }

@@ -39,19 +39,7 @@ pub struct Event {
 impl Event {
     /// The step that it is about, if it is about one.
     pub fn step(&self) -> Option<&StepId> {
-        match &self.body {
-            Body::StepStarted { step, .. }
-            | Body::StepActed { step, .. }
-            | Body::StepSucceeded { step, .. }
-            | Body::StepAlreadyDone { step, .. }
-            | Body::AttemptFailed { step, .. }
-            | Body::StepFailed { step, .. }
-            | Body::StepSkipped { step, .. }
-            | Body::ApprovalGiven { step, .. } => Some(step),
-            Body::Retried { step, .. } => step.as_ref(),
-            Body::Blocked(block) => block.step.as_ref(),
-            _ => None,
-        }
+        self.body.step()
     }
 }
 
@@ -301,6 +289,47 @@ pub enum Body {
         /// Why.
         reason: String,
     },
+    /// What was done is taken back, in reverse; no step begins any more.
+    RollbackBegun {
+        /// Who asked for it; none when a step's policy did.
+        by: Option<Identity>,
+        /// Why.
+        why: String,
+    },
+    /// An undo is about to act.
+    UndoStarted {
+        /// The step that it takes back.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+        /// What the inspection found.
+        inspected: String,
+    },
+    /// An attempt at an undo failed; another follows.
+    UndoAttemptFailed {
+        /// The step.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+        /// How.
+        failure: Failure,
+        /// Pause before the next.
+        retry_in: Span,
+    },
+    /// Taken back.
+    StepUndone {
+        /// The step.
+        step: StepId,
+        /// What was seen.
+        evidence: String,
+    },
+    /// It could not be taken back.
+    UndoFailed {
+        /// The step.
+        step: StepId,
+        /// How the last attempt failed.
+        failure: Failure,
+    },
     /// The last event.
     Ended {
         /// How.
@@ -321,6 +350,10 @@ impl Body {
             | Self::AttemptFailed { step, .. }
             | Self::StepFailed { step, .. }
             | Self::StepSkipped { step, .. }
+            | Self::UndoStarted { step, .. }
+            | Self::UndoAttemptFailed { step, .. }
+            | Self::StepUndone { step, .. }
+            | Self::UndoFailed { step, .. }
             | Self::ApprovalGiven { step, .. } => Some(step),
             Self::Retried { step, .. } | Self::Blocked(Block { step, .. }) => step.as_ref(),
             _ => None,

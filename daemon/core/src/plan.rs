@@ -43,6 +43,8 @@ pub enum OnFailure {
     Abort,
     /// Go on; the run can only end Partial.
     Continue,
+    /// Take back what was done, in reverse. Once the point of no return is crossed, as `Pause`.
+    Rollback,
 }
 
 /// What a run does when a step's target cannot be reached.
@@ -74,7 +76,7 @@ pub struct Require {
     pub override_by: Option<String>,
 }
 
-/// How an undo is described; executing it is not part of this plan's engine yet.
+/// What takes a step back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Undo {
@@ -107,11 +109,23 @@ pub struct Step {
     pub verify: Option<Verify>,
     /// What takes it back; `None` when the playbook is silent.
     pub undo: Option<Undo>,
+    /// What must be proven before it is taken back: an undo that makes a primary needs the other
+    /// side to refuse writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_proof: Option<Box<Action>>,
     /// Once this is journaled as started, the run only goes forward.
     pub point_of_no_return: bool,
 }
 
 impl Step {
+    /// The action that takes it back, if one does.
+    pub fn undo_action(&self) -> Option<&Action> {
+        match &self.undo {
+            Some(Undo::Act(action)) => Some(action),
+            Some(Undo::None) | None => None,
+        }
+    }
+
     /// Longest one attempt may take: its act and its verification.
     pub(crate) fn once_ms(&self) -> u64 {
         self.timeout.as_ms().saturating_add(self.verify.as_ref().map_or(0, |verify| verify.within.as_ms()))

@@ -302,6 +302,7 @@ fn step(object: &Object) -> Option<Step> {
         on_failure: match object.text("on_failure") {
             Some("abort") => OnFailure::Abort,
             Some("continue") => OnFailure::Continue,
+            Some("rollback") => OnFailure::Rollback,
             _ => OnFailure::Pause,
         },
         unreachable: match object.text("unreachable") {

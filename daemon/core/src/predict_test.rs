@@ -16,6 +16,7 @@ fn step(id: &str, needs: Vec<usize>, timeout_s: u64) -> Step {
         unreachable: Unreachable::Fail,
         verify: None,
         undo: None,
+        undo_proof: None,
         point_of_no_return: false,
     }
 }

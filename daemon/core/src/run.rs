@@ -27,6 +27,8 @@ pub enum State {
     Paused,
     /// A person is needed.
     Blocked,
+    /// What was done is taken back.
+    RollingBack,
     /// Over.
     Ended(End),
 }
@@ -38,6 +40,7 @@ impl fmt::Display for State {
             Self::Running => f.write_str("Running"),
             Self::Paused => f.write_str("Paused"),
             Self::Blocked => f.write_str("Blocked"),
+            Self::RollingBack => f.write_str("RollingBack"),
             Self::Ended(end) => end.fmt(f),
         }
     }
@@ -63,12 +66,26 @@ pub enum StepState {
     Failed,
     /// Left out.
     Skipped,
+    /// It is taken back.
+    Undoing,
+    /// Done, and taken back.
+    Undone,
+    /// Done, and could not be taken back.
+    UndoFailed,
 }
 
 impl StepState {
     /// Whether nothing more happens to the step by itself.
     pub fn ended(self) -> bool {
-        matches!(self, Self::Succeeded | Self::AlreadyDone | Self::Failed | Self::Skipped)
+        matches!(
+            self,
+            Self::Succeeded
+                | Self::AlreadyDone
+                | Self::Failed
+                | Self::Skipped
+                | Self::Undone
+                | Self::UndoFailed
+        )
     }
 }
 
@@ -97,6 +114,10 @@ pub struct StepRecord {
     pub skipped_by: Option<Identity>,
     /// The epoch under which an act of it began whose end nobody has seen: it may be under way still.
     pub unsettled: Option<Epoch>,
+    /// An attempt may have changed its target.
+    pub touched: bool,
+    /// Attempts so far to take it back.
+    pub undo_attempt: u32,
 }
 
 /// An event that cannot follow.
@@ -144,6 +165,8 @@ pub struct Run {
     pub wall_ms: i64,
     proposed: bool,
     paused: bool,
+    /// Why what was done is taken back, once that has begun.
+    rollback: Option<String>,
     ended: Option<End>,
     shape: Arc<Shape>,
     unmet: Vec<usize>,
@@ -151,6 +174,10 @@ pub struct Run {
     open: usize,
     /// Failed steps whose policy is to end the run.
     aborting: BTreeSet<usize>,
+    /// Failed steps whose policy is to take back what was done.
+    retreating: BTreeSet<usize>,
+    /// What is to be taken back, or could not be.
+    undoable: BTreeSet<usize>,
 }
 
 /// What follows from the plan alone; shared by all copies of a run.
@@ -193,6 +220,8 @@ impl Run {
             approvals: BTreeSet::new(),
             skipped_by: None,
             unsettled: None,
+            touched: false,
+            undo_attempt: 0,
         };
         Ok(Self {
             id,
@@ -211,6 +240,7 @@ impl Run {
             wall_ms: created.wall_ms,
             proposed: *proposed,
             paused: false,
+            rollback: None,
             ended: None,
             shape: Arc::new(Shape {
                 index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
@@ -220,6 +250,8 @@ impl Run {
             unmet,
             open: plan.steps.len(),
             aborting: BTreeSet::new(),
+            retreating: BTreeSet::new(),
+            undoable: BTreeSet::new(),
             plan,
         })
     }
@@ -245,6 +277,7 @@ impl Run {
         match self.ended {
             Some(end) => State::Ended(end),
             None if self.proposed => State::Proposed,
+            None if self.rollback.is_some() => State::RollingBack,
             None if self.paused => State::Paused,
             None if !self.blocks.is_empty() => State::Blocked,
             None => State::Running,
@@ -274,6 +307,31 @@ impl Run {
     /// The first failed step whose policy is to end the run.
     pub(crate) fn aborting(&self) -> Option<usize> {
         self.aborting.first().copied()
+    }
+
+    /// The first failed step whose policy is to take back what was done.
+    pub(crate) fn retreating(&self) -> Option<usize> {
+        self.retreating.first().copied()
+    }
+
+    /// The step that is taken back next: what was done last comes first.
+    pub fn next_undo(&self) -> Option<usize> {
+        self.undoable.last().copied()
+    }
+
+    /// Why nothing can be taken back any more, if that is so: the point of no return is crossed, or
+    /// a step has changed something and nothing says what takes it back.
+    pub fn no_way_back(&self) -> Option<String> {
+        let steps = || self.steps.iter().zip(&self.plan.steps);
+        if self.crossed {
+            let step = steps().find(|(record, spec)| spec.point_of_no_return && record.started_ms.is_some());
+            let step = step.map_or("", |(_, spec)| spec.id.as_str());
+            return Some(format!("the point of no return is crossed ({step}): the run only goes forward"));
+        }
+        let silent = steps().find(|(record, spec)| record.touched && spec.undo.is_none());
+        silent
+            .filter(|(_, spec)| spec.action.changes())
+            .map(|(_, spec)| format!("step {} has acted, and nothing says how it is taken back", spec.id))
     }
 
     /// Steps that have not ended.
@@ -317,6 +375,15 @@ impl Run {
             let steps = self.steps.iter().zip(&self.plan.steps);
             steps.filter(|(record, _)| wanted(record)).map(|(_, step)| step.id.as_str()).collect()
         };
+        if let Some(why) = &self.rollback {
+            let stuck = names(&|record| record.state == StepState::UndoFailed);
+            let undone = names(&|record| record.state == StepState::Undone);
+            return match (stuck.as_slice(), undone.as_slice()) {
+                ([], []) => (End::RolledBack, format!("{why}; nothing was to be taken back")),
+                ([], undone) => (End::RolledBack, format!("{why}; taken back: {}", undone.join(", "))),
+                (stuck, _) => (End::Stuck, format!("{why}; a person has to take back: {}", stuck.join(", "))),
+            };
+        }
         let failed = names(&|record| record.state == StepState::Failed);
         let skipped = names(&|record| record.skipped_by.is_some());
         if failed.is_empty() && skipped.is_empty() {

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use standfast_core::action::{Attempt, Failure, FailureKind};
 use standfast_core::check::{Answer, Check};
 use standfast_core::engine::{Effect, Input};
-use standfast_core::ids::{Epoch, Identity, RunId};
+use standfast_core::ids::{Epoch, Identity, RunId, StepId};
 use standfast_core::journal::Evidence;
 use standfast_core::plan::{Plan, Verify};
 use standfast_core::run::Run;
@@ -62,7 +62,7 @@ impl Job {
 impl Runner {
     /// What an effect comes to; none when it may not start, or is not one of these.
     pub async fn perform(&self, job: &Job, effect: Effect) -> Option<Input> {
-        let acts = matches!(effect, Effect::Act { .. } | Effect::Verify { .. });
+        let acts = matches!(effect, Effect::Act { .. } | Effect::Verify { .. } | Effect::Undo { .. });
         let _acting = acts.then(|| self.env.acting.begin());
         match effect {
             Effect::Require => Some(Input::Required(self.required(&job.plan).await)),
@@ -79,6 +79,12 @@ impl Runner {
                 };
                 Some(Input::Verified { step, evidence })
             }
+            Effect::InspectUndo { step } => {
+                let undo = job.plan.steps[step].undo_action()?;
+                let found = action::inspect(undo, &self.undoing(job, step, 0, INSPECT)).await;
+                Some(Input::UndoInspected { step, found })
+            }
+            Effect::Undo { step, attempt } => self.undo(job, step, attempt).await,
             Effect::Append { .. } | Effect::Refuse { .. } => None,
         }
     }
@@ -116,15 +122,38 @@ impl Runner {
             return None;
         }
         let result = action::act(&spec.action, &context).await;
-        let outcome = match &result {
-            Ok(_) => "done",
-            Err(Failure { kind: FailureKind::Unreachable, .. }) => "unreachable",
-            Err(Failure { kind: FailureKind::Refused, .. }) => "refused",
-            Err(Failure { kind: FailureKind::Failed, .. }) => "failed",
-            Err(Failure { kind: FailureKind::Ambiguous, .. }) => "ambiguous",
-        };
-        self.metrics.stepped(spec.action.name(), outcome);
+        self.metrics.stepped(spec.action.name(), outcome(&result));
         Some(Input::Acted { step, result })
+    }
+
+    /// As [`Runner::context`]; targets must not take an undo for a repetition of the step.
+    fn undoing(&self, job: &Job, step: usize, attempt: u32, within: Duration) -> Context {
+        let mut context = self.context(job, step, attempt, within);
+        context.attempt.step = StepId::new(format!("{}:undo", context.attempt.step));
+        context
+    }
+
+    /// First what must be proven, then the undo.
+    async fn undo(&self, job: &Job, step: usize, attempt: u32) -> Option<Input> {
+        let spec = &job.plan.steps[step];
+        let undo = spec.undo_action()?;
+        let context = self.undoing(job, step, attempt, spec.timeout.0);
+        if !self.validity.holds() {
+            return None;
+        }
+        if let Some(proof) = &spec.undo_proof
+            && let Err(failure) = action::act(proof, &context).await
+        {
+            let message = format!("not taken back, for want of proof: {}", failure.message);
+            let failure = Failure { kind: FailureKind::Refused, message };
+            return Some(Input::Undone { step, result: Err(failure) });
+        }
+        if !self.validity.holds() {
+            return None;
+        }
+        let result = action::act(undo, &context).await;
+        self.metrics.stepped(undo.name(), outcome(&result));
+        Some(Input::Undone { step, result })
     }
 
     async fn ask(&self, checks: &[&Check], within: Duration) -> Vec<Answer> {
@@ -146,5 +175,16 @@ impl Runner {
             }
             tokio::time::sleep(AGAIN).await;
         }
+    }
+}
+
+/// The metric's word for how an act ended.
+fn outcome(result: &Result<String, Failure>) -> &'static str {
+    match result {
+        Ok(_) => "done",
+        Err(Failure { kind: FailureKind::Unreachable, .. }) => "unreachable",
+        Err(Failure { kind: FailureKind::Refused, .. }) => "refused",
+        Err(Failure { kind: FailureKind::Failed, .. }) => "failed",
+        Err(Failure { kind: FailureKind::Ambiguous, .. }) => "ambiguous",
     }
 }

@@ -473,7 +473,10 @@ impl Run {
         let Some(run) = self.controller.run(id) else { return };
         let job = Job::new(run, self.deps.epoch);
         let (runner, id) = (self.runner.clone(), id.clone());
-        let awaited = matches!(effect, engine::Effect::Act { .. } | engine::Effect::Verify { .. });
+        let awaited = matches!(
+            effect,
+            engine::Effect::Act { .. } | engine::Effect::Verify { .. } | engine::Effect::Undo { .. }
+        );
         let work = async move {
             let come = runner.perform(&job, effect).await;
             Some(come.map_or(Input::Lapsed, |input| Input::Control(Ctl::Run(id, input))))

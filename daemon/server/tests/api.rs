@@ -31,6 +31,7 @@ mod api {
     mod refused;
     mod rejoin;
     mod reports;
+    mod rollback;
     mod runs;
     mod seen;
     mod stale;

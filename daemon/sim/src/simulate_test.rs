@@ -229,10 +229,35 @@ fn an_engine_that_forgets_what_steps_need_is_seen() {
     assert_eq!(broken(&case), ["no step before what it needs"].into());
 }
 
+/// An engine that takes back what it did first, or what is past its way back.
+#[test]
+fn a_wrong_way_back_is_seen() {
+    let case = shop(calm());
+    let drain = case.run.step_index(&"drain".into()).unwrap();
+    let promote = case.run.step_index(&"promote".into()).unwrap();
+    let entry = |sequence, body| Event { sequence, body, ..case.created.clone() };
+    let started = |step: &str| Body::StepStarted { step: step.into(), attempt: 1, inspected: String::new() };
+    let undo = |step: &str| Body::UndoStarted { step: step.into(), attempt: 1, inspected: String::new() };
+    let now = Duration::ZERO;
+    let mut checker = Checker::new(case.run.plan.clone());
+    for (at, step) in case.run.plan.steps[..promote].iter().enumerate() {
+        let skipped = Body::StepSkipped { step: step.id.clone(), why: String::new(), by: None };
+        checker.durable(&entry(2, skipped), Some(at), now);
+    }
+    checker.durable(&entry(2, started("promote")), Some(promote), now);
+    checker.durable(&entry(3, undo("drain")), Some(drain), now);
+    let invariant = "what is taken back is so in reverse, before the point of no return";
+    assert_eq!(checker.breach().map(Breach::invariant), Some(invariant));
+    let mut checker = Checker::new(case.run.plan.clone());
+    checker.undoes(drain, case.created.epoch);
+    assert_eq!(checker.breach().map(Breach::invariant), Some(invariant));
+}
+
 #[test]
 fn every_invariant_has_been_broken_once() {
     let mut seen: BTreeSet<&str> = BREAKS.iter().map(|(_, invariant)| *invariant).collect();
     seen.insert("no step before what it needs");
+    seen.insert("what is taken back is so in reverse, before the point of no return");
     assert_eq!(seen, Breach::ALL.into());
 }
 

@@ -2,6 +2,7 @@
 
 mod action;
 mod check;
+mod undo;
 
 use crate::check::Database;
 use crate::decode::{Call, Object, Value, Var};

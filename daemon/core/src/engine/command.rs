@@ -50,6 +50,11 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Take back what was done, in reverse.
+    Rollback {
+        /// Why.
+        reason: String,
+    },
     /// End the run once nothing is under way.
     Abort {
         /// Why.
@@ -162,6 +167,11 @@ pub fn judge(
     if let State::Ended(end) = state {
         return Err(precondition(format!("the run has ended: {end}")));
     }
+    if state == State::RollingBack && !matches!(command, Command::Abort { .. }) {
+        return Err(precondition(
+            "the run is being rolled back; it can only be ended where it stands: abort",
+        ));
+    }
     let by = by.clone();
     match command {
         Command::Approve { step: None, reason } => approve_run(run, by, roles, reason),
@@ -223,6 +233,14 @@ pub fn judge(
         Command::Resume { reason } => match state {
             State::Paused => Ok(vec![Body::Resumed { by, reason: reason.clone() }]),
             _ => Err(precondition(format!("the run is {state}, not Paused"))),
+        },
+        Command::Rollback { reason } => match (state, run.no_way_back(), &run.abort_asked) {
+            (_, _, Some(why)) => Err(precondition(format!("the run is ending already: {why}"))),
+            (_, Some(why), _) => Err(precondition(why)),
+            (State::Blocked | State::Paused, None, None) => {
+                Ok(vec![Body::RollbackBegun { by: Some(by), why: reason.clone() }])
+            }
+            (state, None, None) => Err(precondition(format!("the run is {state}: pause it first"))),
         },
         Command::Abort { reason } => match &run.abort_asked {
             None => Ok(vec![Body::AbortAsked { by, reason: reason.clone() }]),

@@ -91,7 +91,7 @@ impl Engine {
 }
 
 /// Its jitter is drawn from the run's name, so that a replay waits as long.
-fn backoff(run: &Run, step: &Step, attempt: u32) -> Span {
+pub(super) fn backoff(run: &Run, step: &Step, attempt: u32) -> Span {
     let seed = Digest::of([run.id.as_str().as_bytes(), step.id.as_str().as_bytes(), &attempt.to_be_bytes()]);
     let draw = u64::from_str_radix(&seed.as_str()[..4], 16).expect("a digest is hex");
     let (least, most) = PAUSE;

@@ -9,19 +9,40 @@ use std::collections::BTreeSet;
 /// What is under way for a step. Never journaled: a new leader begins with an inspection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flight {
-    Inspecting { unknown: bool },
+    Inspecting {
+        unknown: bool,
+    },
     Journaling,
     Acting,
-    Verifying { already: bool },
-    Backoff { until: Mono },
-    Approving { until: Mono },
-    Lingering { until: Mono },
+    Verifying {
+        already: bool,
+    },
+    Backoff {
+        until: Mono,
+    },
+    Approving {
+        until: Mono,
+    },
+    Lingering {
+        until: Mono,
+    },
+    /// `acted`: after an attempt that ended well (true), or unclear (false).
+    UndoInspecting {
+        acted: Option<bool>,
+    },
+    Undoing,
+    UndoWaiting {
+        until: Mono,
+    },
 }
 
 impl Flight {
     fn until(self) -> Option<Mono> {
         match self {
-            Self::Backoff { until } | Self::Approving { until } | Self::Lingering { until } => Some(until),
+            Self::Backoff { until }
+            | Self::Approving { until }
+            | Self::Lingering { until }
+            | Self::UndoWaiting { until } => Some(until),
             _ => None,
         }
     }
@@ -94,9 +115,11 @@ impl Flights {
         steps.into_iter().filter_map(|step| Some((step, self.of(step)?))).collect()
     }
 
-    /// Ends what only waits for its time.
-    pub(super) fn end_waiting(&mut self) {
-        let waiting: Vec<usize> = self.deadlines.iter().map(|(_, step)| *step).collect();
+    /// Ends what only waits for its time; what waits on the way back only if that ends too.
+    pub(super) fn end_waiting(&mut self, undo: bool) {
+        let steps = self.deadlines.iter().map(|(_, step)| *step);
+        let back = |step: &usize| matches!(self.of(*step), Some(Flight::UndoWaiting { .. }));
+        let waiting: Vec<usize> = steps.filter(|step| undo || !back(step)).collect();
         waiting.into_iter().for_each(|step| self.end(step));
     }
 }

@@ -2,16 +2,23 @@
 
 use super::{Engine, Flight};
 use crate::journal::Body;
-use crate::run::StepState;
+use crate::run::{State, StepState};
 use crate::time::{Mono, Now};
 
 impl Engine {
-    /// From now on, on this leader's own clock, the acts linger whose end nobody has seen.
+    /// From now on, on this leader's own clock, the acts linger whose end nobody has seen: of earlier
+    /// leaders, and on the way back our own as well.
     pub(super) fn linger(&mut self, now: Now) {
+        let back = self.run.state() == State::RollingBack;
         for (at, record) in self.run.steps.iter().enumerate() {
-            if record.unsettled.is_some_and(|epoch| epoch < self.epoch) {
-                let step = &self.run.plan.steps[at];
-                self.lingers.insert(at, now.mono + step.action.linger(step.timeout).0);
+            let Some(epoch) = record.unsettled else { continue };
+            let step = &self.run.plan.steps[at];
+            let undo = step.undo_action().filter(|_| record.state == StepState::Undoing);
+            let until = now.mono + undo.unwrap_or(&step.action).linger(step.timeout).0;
+            if epoch < self.epoch {
+                self.lingers.entry(at).or_insert(until);
+            } else if back {
+                self.lingers.insert(at, until);
             }
         }
     }

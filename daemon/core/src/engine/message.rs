@@ -37,6 +37,20 @@ pub enum Input {
         /// Each condition and its last answer.
         evidence: Vec<Evidence>,
     },
+    /// It was looked whether a step has to be taken back.
+    UndoInspected {
+        /// Its place in the plan.
+        step: usize,
+        /// What was found, by the action that takes it back.
+        found: Inspection,
+    },
+    /// An undo is over.
+    Undone {
+        /// Its place in the plan.
+        step: usize,
+        /// What it saw, or how it failed.
+        result: Result<String, Failure>,
+    },
     /// A person asks for something.
     Command {
         /// Answered exactly once.
@@ -82,6 +96,18 @@ pub enum Effect {
     Verify {
         /// Its place in the plan.
         step: usize,
+    },
+    /// Ask whether there is anything to take back.
+    InspectUndo {
+        /// Its place in the plan.
+        step: usize,
+    },
+    /// Take it back: prove what the plan demands before that, then act.
+    Undo {
+        /// Its place in the plan.
+        step: usize,
+        /// From 1.
+        attempt: u32,
     },
     /// Refuse a request.
     Refuse {

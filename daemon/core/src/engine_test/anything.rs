@@ -1,6 +1,7 @@
 //! Whatever happens, a run ends or waits, and its journal replays.
 
 use super::*;
+use crate::plan::Undo;
 use proptest::prelude::*;
 
 fn any_kind() -> impl Strategy<Value = FailureKind> {
@@ -18,10 +19,18 @@ fn any_inspection() -> impl Strategy<Value = Inspection> {
 }
 
 fn any_step(at: usize) -> impl Strategy<Value = Step> {
-    let policy = prop_oneof![Just(OnFailure::Pause), Just(OnFailure::Abort), Just(OnFailure::Continue)];
-    (prop::collection::btree_set(0..at.max(1), 0..3), policy, any::<bool>(), any::<bool>(), 1..4u32).prop_map(
-        move |(needs, on_failure, promote, skip, attempts)| {
+    use OnFailure::{Abort, Continue, Pause, Rollback};
+    let policy = prop_oneof![Just(Pause), Just(Abort), Just(Continue), Just(Rollback)];
+    let undo = prop_oneof![1 => Just(None), 1 => Just(Some(false)), 3 => Just(Some(true))];
+    let needs = prop::collection::btree_set(0..at.max(1), 0..3);
+    (needs, policy, any::<bool>(), any::<bool>(), 1..4u32, undo, 0..4u8).prop_map(
+        move |(needs, on_failure, promote, skip, attempts, undo, no_return)| {
             let mut step = step(&format!("s{at}"), &[]);
+            step.undo = undo.map(|acts| match acts {
+                true => Undo::Act(Box::new(step.action.clone())),
+                false => Undo::None,
+            });
+            step.point_of_no_return = no_return == 0;
             step.needs = needs.into_iter().filter(|need| *need < at).collect();
             step.on_failure = on_failure;
             step.attempts = attempts;
@@ -51,11 +60,12 @@ proptest! {
         inspect in prop::collection::btree_map((0..6usize, 0..4u32), any_inspection(), 0..8),
         act in prop::collection::btree_map((0..6usize, 1..4u32), any_kind().prop_map(failure), 0..6),
         verify in prop::collection::btree_map(0..6usize, any::<bool>(), 0..4),
+        undo in prop::collection::btree_map((0..6usize, 1..4u32), any_kind().prop_map(failure), 0..6),
         cuts in prop::collection::vec(1..40usize, 0..3),
         skip in 0..6usize,
     ) {
         let count = steps.len();
-        let mut world = World { inspect, act, verify, ..kind_world() };
+        let mut world = World { inspect, act, verify, undo, ..kind_world() };
         let mut bench = Bench::new(plan(steps), automatic(), false);
         for (nth, cut) in cuts.iter().enumerate() {
             bench.give(Input::Tick);
@@ -76,6 +86,10 @@ proptest! {
             prop_assert!(Run::fold("r".into(), bench.engine.run().plan.clone(), &bench.journal[..length]).is_ok());
         }
         bench.check_replay();
+        // Back only before the point of no return, and in reverse.
+        let run = bench.engine.run();
+        prop_assert!(!run.crossed || world.undone.is_empty(), "undone past the point of no return");
+        prop_assert!(world.undone.is_sorted_by_key(|(step, attempt)| (std::cmp::Reverse(*step), *attempt)));
         let plan = bench.engine.run().plan.clone();
         for (index, (step, attempt)) in world.acted.iter().enumerate() {
             let again = world.acted[..index].contains(&(*step, *attempt));
@@ -102,6 +116,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Pause { reason: reason() }),
         Just(Command::Resume { reason: reason() }),
         Just(Command::Abort { reason: reason() }),
+        Just(Command::Rollback { reason: reason() }),
     ]
 }
 

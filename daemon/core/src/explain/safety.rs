@@ -268,6 +268,24 @@ pub(super) static PAGES: &[Page] = &[
         ),
     },
     Page {
+        code: code::LATE_ROLLBACK,
+        why: "`on_failure: rollback` takes back what was done, in reverse, and ends the run as RolledBack. That\n\
+              is possible only until the point of no return has started, and only where each effect says how\n\
+              it is taken back (`standfast explain ACTION` names what naturally does). Half a way back is\n\
+              none: who relies on it is left with a site that is neither here nor there.",
+        wrong: Playbook(
+            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [site_lease_expired]}\n\
+             \x20 - id: promote\n    postgres.promote: {cluster: orders, at: $to}\n    on_failure: rollback\n\
+             \x20   verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}\n",
+        ),
+        right: Playbook(
+            "steps:\n  - id: fenced\n    fence.prove: {site: $from, any_of: [site_lease_expired]}\n\
+             \x20   on_failure: rollback\n\
+             \x20 - id: promote\n    postgres.promote: {cluster: orders, at: $to}\n\
+             \x20   verify: {within: 30s, all: [{postgres.writable: {cluster: orders, at: $to}}]}\n",
+        ),
+    },
+    Page {
         code: code::WAIVER_ENDED,
         why: "A waiver says that people have looked at a finding and accept it until a day. After that day\n\
               they look again: what was true of a fleet then need not be true now. A daemon goes on with a\n\

@@ -14,6 +14,9 @@ impl Event {
             Body::StepAlreadyDone { .. } => "already so",
             Body::StepFailed { .. } => "failed",
             Body::StepSkipped { by: None, .. } => "skipped",
+            Body::UndoStarted { .. } => "is taken back",
+            Body::StepUndone { .. } => "taken back",
+            Body::UndoFailed { .. } => "could not be taken back",
             _ => return self.sentence(),
         };
         format!("{verb}: {}", self.sentence())
@@ -52,6 +55,14 @@ impl Event {
             Body::Resumed { by, reason } => said("resumed", by, reason),
             Body::Blocked(block) => format!("a person is needed: {}", block.why),
             Body::AbortAsked { by, reason } => said("to be ended", by, reason),
+            Body::RollbackBegun { by: Some(by), why } => said("to be rolled back", by, why),
+            Body::RollbackBegun { by: None, why } => format!("to be rolled back: {why}"),
+            Body::UndoStarted { inspected, .. } => inspected.clone(),
+            Body::UndoAttemptFailed { attempt, failure, retry_in, .. } => {
+                format!("attempt {attempt} to take it back failed: {}; again in {retry_in}", failure.message)
+            }
+            Body::StepUndone { evidence, .. } => evidence.clone(),
+            Body::UndoFailed { failure, .. } => failure.message.clone(),
             Body::Ended { end, why } => format!("{end}: {why}"),
         }
     }

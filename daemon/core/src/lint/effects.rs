@@ -5,6 +5,7 @@ use super::steps::promotes;
 use crate::action::repeats;
 use crate::decode::{Call, Value};
 use crate::finding::{Finding, Findings, code, quoted};
+use crate::plan::OnFailure;
 use crate::playbook::{Step, Undo};
 use crate::time::Span;
 
@@ -77,6 +78,33 @@ pub(super) fn undone(way: &Way<'_>, findings: &mut Findings) {
                 quoted(step.id.value.as_str())
             );
             findings.push(Finding::new(code::NO_UNDO, step.call.key_at, message).help(
+                "add `undo` with the action that takes it back, or `undo: none` if leaving it does no harm",
+            ));
+        }
+    }
+}
+
+/// Reports `on_failure: rollback` where there is no way back: from the point of no return, and
+/// where an effect before it does not say how it is taken back.
+pub(super) fn rolled_back(way: &Way<'_>, findings: &mut Findings) {
+    let rolls = |step: &&&Step| step.on_failure == OnFailure::Rollback;
+    let Some(first) = way.steps().iter().find(rolls).map(|step| quoted(step.id.value.as_str())) else {
+        return;
+    };
+    let final_at_all = way.steps().iter().any(|step| is_final(step));
+    let past = way.at_or_after(is_final);
+    for (step, past) in way.steps().iter().zip(past) {
+        let name = quoted(step.id.value.as_str());
+        if past && step.on_failure == OnFailure::Rollback {
+            let message = format!("{name} is past the point of no return, and cannot roll the run back");
+            findings.push(Finding::new(code::LATE_ROLLBACK, step.key_at("on_failure"), message).help(
+                "write `on_failure: pause`: from there a run only goes forward, and a person is asked",
+            ));
+        }
+        // With a point of no return SF052 says so already.
+        if !final_at_all && !step.was_given("undo") && is_effect(&step.call) {
+            let message = format!("{first} rolls the run back, and nothing says how {name} is taken back");
+            findings.push(Finding::new(code::LATE_ROLLBACK, step.call.key_at, message).help(
                 "add `undo` with the action that takes it back, or `undo: none` if leaving it does no harm",
             ));
         }

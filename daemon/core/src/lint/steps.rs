@@ -88,6 +88,7 @@ fn order(
         for way in &ways {
             fences(way, findings);
             effects::undone(way, findings);
+            effects::rolled_back(way, findings);
             traffic::too_early(way, business, composed, findings);
             together::leaned_on(way, findings);
             together::writes(way, findings);

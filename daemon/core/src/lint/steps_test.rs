@@ -130,6 +130,20 @@ fn an_undo_behind_the_point_of_no_return_is_found_unless_some_mode_can_run_it() 
 }
 
 #[test]
+fn a_rollback_needs_a_way_back() {
+    let promote = PROMOTE.to_owned() + "    on_failure: rollback\n";
+    assert_eq!(of_steps(&format!("{FENCED}{promote}")), ["SF065 5"]);
+    let fence = FENCED.replace("]}}", "]}, on_failure: rollback}");
+    assert_eq!(of_steps(&format!("{fence}{PROMOTE}")), [""; 0], "{fence}");
+    // Without a point of no return nothing else asks how each effect is taken back.
+    let silent = "  - {id: tell, http.request: {endpoint: deploy-tool, at: $to}}\n";
+    assert_eq!(of_steps(silent), [""; 0]);
+    assert_eq!(of_steps(&format!("{silent}{fence}")), ["SF065 1"]);
+    let said = silent.replace("}}", "}, undo: none}");
+    assert_eq!(of_steps(&format!("{said}{fence}")), [""; 0]);
+}
+
+#[test]
 fn a_step_has_time_to_be_done() {
     let command = |timeout: &str| {
         let step = "  - id: start\n    command.run: {command: [start]}\n    undo: none\n";

@@ -23,6 +23,7 @@ fn plan() -> Plan {
         unreachable: Unreachable::Fail,
         verify: None,
         undo: None,
+        undo_proof: None,
         point_of_no_return: true,
     };
     Plan {

@@ -25,6 +25,8 @@ pub enum Did {
     Paused,
     /// Let it go on.
     Resumed,
+    /// Had what was done taken back.
+    RolledBack,
     /// Had it ended.
     Ended,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Did {
             Self::TriedAgain => "tried again",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::RolledBack => "rolled back",
             Self::Ended => "ended",
         })
     }
@@ -108,6 +111,7 @@ fn said(run: &Run, event: &Event) -> Vec<Word> {
         Body::Approved { by, reason } => word(Did::Approved, the_run(), by, reason),
         Body::Paused { by, reason } => word(Did::Paused, the_run(), by, reason),
         Body::Resumed { by, reason } => word(Did::Resumed, the_run(), by, reason),
+        Body::RollbackBegun { by: Some(by), why } => word(Did::RolledBack, the_run(), by, why),
         Body::AbortAsked { by, reason } => word(Did::Ended, the_run(), by, reason),
         _ => return Vec::new(),
     }]

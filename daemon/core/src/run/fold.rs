@@ -9,7 +9,10 @@ impl StepRecord {
     /// An attempt has failed. If it had begun to act, its act is over, but for one whose end is
     /// unclear; an inspection that failed says nothing of an act before it.
     fn settle(&mut self, before: StepState, kind: FailureKind) {
-        if before == StepState::Started && kind != FailureKind::Ambiguous {
+        if before == StepState::Started {
+            self.touched |= !matches!(kind, FailureKind::Unreachable | FailureKind::Refused);
+        }
+        if matches!(before, StepState::Started | StepState::Undoing) && kind != FailureKind::Ambiguous {
             self.unsettled = None;
         }
     }
@@ -42,10 +45,16 @@ impl Run {
                     && matches!(self.steps[at].state, StepState::Started | StepState::Verifying)
                 {
                     self.steps[at].state = StepState::Unknown;
+                    self.touch(at);
                 }
                 self.blocks.insert(block.step.clone(), block.clone());
             }
             Body::AbortAsked { by, reason } => self.abort_asked = Some(format!("aborted by {by}: {reason}")),
+            Body::RollbackBegun { why, .. } => {
+                self.rollback = Some(why.clone());
+                self.paused = false;
+                self.blocks.clear();
+            }
             Body::Ended { end, .. } => self.ended = Some(*end),
             Body::Retried { step: None, .. } => {
                 self.blocks.remove(&None);
@@ -58,6 +67,10 @@ impl Run {
             | Body::StepFailed { .. }
             | Body::StepSkipped { .. }
             | Body::Retried { step: Some(_), .. }
+            | Body::UndoStarted { .. }
+            | Body::UndoAttemptFailed { .. }
+            | Body::StepUndone { .. }
+            | Body::UndoFailed { .. }
             | Body::ApprovalGiven { .. } => self.apply_step(step.expect("the entry was admitted"), event),
         }
         Ok(())
@@ -78,6 +91,7 @@ impl Run {
             Body::StepActed { evidence, .. } => {
                 record.state = StepState::Verifying;
                 record.unsettled = None;
+                record.touched = true;
                 record.detail.clone_from(evidence);
             }
             Body::StepSucceeded { evidence, .. } | Body::StepAlreadyDone { evidence, .. } => {
@@ -103,6 +117,7 @@ impl Run {
             }
             Body::StepSkipped { why, by, .. } => {
                 record.state = StepState::Skipped;
+                record.touched |= before == StepState::Started;
                 record.detail.clone_from(why);
                 record.skipped_by.clone_from(by);
             }
@@ -112,6 +127,26 @@ impl Run {
             }
             Body::ApprovalGiven { by, .. } => {
                 record.approvals.insert(by.clone());
+            }
+            Body::UndoStarted { attempt, inspected, .. } => {
+                record.state = StepState::Undoing;
+                record.undo_attempt = *attempt;
+                record.unsettled = Some(event.epoch);
+                record.detail.clone_from(inspected);
+            }
+            Body::UndoAttemptFailed { attempt, failure, .. } => {
+                record.undo_attempt = *attempt;
+                record.detail.clone_from(&failure.message);
+                record.settle(before, failure.kind);
+            }
+            Body::StepUndone { evidence, .. } => {
+                record.state = StepState::Undone;
+                record.unsettled = None;
+                record.detail.clone_from(evidence);
+            }
+            Body::UndoFailed { failure, .. } => {
+                record.state = StepState::UndoFailed;
+                record.detail.clone_from(&failure.message);
             }
             _ => {}
         }
@@ -124,6 +159,19 @@ impl Run {
             self.unblock(at);
         }
         self.move_step(at, before, after);
+        self.touch(at);
+    }
+
+    /// Notes whether a step is to be taken back, should it come to that.
+    fn touch(&mut self, at: usize) {
+        let record = &mut self.steps[at];
+        record.touched |= matches!(record.state, StepState::Unknown);
+        let undone = record.state == StepState::Undone;
+        if record.touched && !undone && self.plan.steps[at].undo_action().is_some() {
+            self.undoable.insert(at);
+        } else {
+            self.undoable.remove(&at);
+        }
     }
 
     fn unblock(&mut self, at: usize) {
@@ -143,10 +191,14 @@ impl Run {
 
     fn move_step(&mut self, at: usize, before: StepState, after: StepState) {
         let shape = self.shape.clone();
-        if after == StepState::Failed && self.plan.steps[at].on_failure == OnFailure::Abort {
-            self.aborting.insert(at);
-        } else {
-            self.aborting.remove(&at);
+        let fails = |policy| after == StepState::Failed && self.plan.steps[at].on_failure == policy;
+        let (aborts, retreats) = (fails(OnFailure::Abort), fails(OnFailure::Rollback));
+        for (steps, holds) in [(&mut self.aborting, aborts), (&mut self.retreating, retreats)] {
+            if holds {
+                steps.insert(at)
+            } else {
+                steps.remove(&at)
+            };
         }
         match (before.ended(), after.ended()) {
             (false, true) => self.open -= 1,
@@ -194,6 +246,7 @@ impl Run {
                 self.steps[at].attempt = self.steps[at].attempt.saturating_sub(1);
             }
             self.move_step(at, before, after);
+            self.touch(at);
         }
     }
 }

@@ -23,17 +23,26 @@ impl Run {
         if let Some(end) = self.ended {
             return Err(format!("the run has ended: {end}"));
         }
+        let back = self.rollback.is_some();
         let fits = match &event.body {
             Body::Created { .. } => false,
             Body::Approved { .. } => self.proposed,
-            Body::RequirementsMet { .. } => !self.cleared && !self.proposed,
-            Body::Waived { requirement, .. } => *requirement < self.plan.require.len() && !self.cleared,
-            Body::Paused { .. } => !self.paused && !self.proposed,
+            Body::RequirementsMet { .. } => !self.cleared && !self.proposed && !back,
+            Body::Waived { requirement, .. } => {
+                *requirement < self.plan.require.len() && !self.cleared && !back
+            }
+            Body::Paused { .. } => !self.paused && !self.proposed && !back,
             Body::Resumed { .. } => self.paused,
-            Body::Ended { end: End::Succeeded | End::Partial, .. } => self.open == 0 && self.cleared,
+            // Allowed only before the point of no return, which is crossed by a journaled start.
+            Body::RollbackBegun { .. } => !self.crossed && !self.proposed && !back,
+            Body::Ended { end: End::Succeeded | End::Partial, .. } => self.open == 0 && self.cleared && !back,
+            Body::Ended { end: End::RolledBack, .. } => back && self.undoable.is_empty(),
+            Body::Ended { end: End::Stuck, .. } => back && self.undo_failed(),
             Body::Ended { end: End::Cancelled, .. } => self.proposed,
             Body::Blocked(Block { step: Some(step), .. }) => self.step_index(step).is_some(),
-            Body::Blocked(Block { step: None, .. }) | Body::Retried { step: None, .. } => !self.cleared,
+            Body::Blocked(Block { step: None, .. }) | Body::Retried { step: None, .. } => {
+                !self.cleared && !back
+            }
             Body::TookOver | Body::AbortAsked { .. } | Body::Ended { .. } => true,
             Body::StepStarted { step, .. }
             | Body::StepActed { step, .. }
@@ -43,16 +52,27 @@ impl Run {
             | Body::StepFailed { step, .. }
             | Body::StepSkipped { step, .. }
             | Body::Retried { step: Some(step), .. }
+            | Body::UndoStarted { step, .. }
+            | Body::UndoAttemptFailed { step, .. }
+            | Body::StepUndone { step, .. }
+            | Body::UndoFailed { step, .. }
             | Body::ApprovalGiven { step, .. } => return self.check_step(step, &event.body),
         };
         if fits { Ok(None) } else { Err(format!("not while the run is {}", self.state())) }
     }
 
+    fn undo_failed(&self) -> bool {
+        self.next_undo().is_some_and(|at| self.steps[at].state == StepState::UndoFailed)
+    }
+
     fn check_step(&self, step: &StepId, body: &Body) -> Result<Option<usize>, String> {
-        use StepState::{Failed, Pending, Started, Unknown, Verifying};
+        use StepState::{Failed, Pending, Started, UndoFailed, Undoing, Unknown, Verifying};
         let at = self.step_index(step).ok_or_else(|| format!("the plan has no step {step}"))?;
         let record = &self.steps[at];
-        let due = self.cleared && self.unmet[at] == 0;
+        let back = self.rollback.is_some();
+        let due = self.cleared && self.unmet[at] == 0 && !back;
+        // In reverse: what was done later has been taken back already.
+        let undoes = back && self.next_undo() == Some(at) && record.state != UndoFailed;
         let fits = match body {
             Body::StepStarted { attempt, .. } => {
                 due && record.state == Pending && *attempt == record.attempt + 1
@@ -76,7 +96,13 @@ impl Run {
                 _ => false,
             },
             Body::StepSkipped { .. } => matches!(record.state, Pending | Started | Unknown | Failed),
-            Body::Retried { .. } => matches!(record.state, Pending | Unknown | Failed),
+            Body::Retried { .. } => matches!(record.state, Pending | Unknown | Failed) && !back,
+            Body::UndoStarted { attempt, .. } => undoes && *attempt == record.undo_attempt + 1,
+            Body::UndoAttemptFailed { attempt, .. } => match record.state {
+                Undoing => undoes && *attempt >= record.undo_attempt,
+                _ => undoes && *attempt == record.undo_attempt + 1,
+            },
+            Body::StepUndone { .. } | Body::UndoFailed { .. } => undoes,
             // To a fence that could not be proven it is a person's word.
             Body::ApprovalGiven { .. } => match self.plan.steps[at].action {
                 Action::FenceProve { .. } => record.state == Failed,

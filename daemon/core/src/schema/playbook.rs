@@ -53,10 +53,10 @@ pub static ENVELOPE: &[Field] = &[
     Field::default("backoff", Type::Span, "1s", "before the second attempt; doubled for each further one"),
     Field::default(
         "on_failure",
-        Type::Choice(&["pause", "abort", "continue"]),
+        Type::Choice(&["pause", "abort", "continue", "rollback"]),
         "pause",
         "when its attempts are spent: a person is asked; the run ends; the run goes on and can only \
-         end partial",
+         end partial; before the point of no return what was done is taken back",
     ),
     Field::default(
         "unreachable",

@@ -233,6 +233,12 @@ impl Runs for Api {
         self.change(change, Command::Resume { reason }).await
     }
 
+    async fn rollback_run(&self, request: Request<RollbackRunRequest>) -> Result<Response<v1::Run>, Status> {
+        let (change, message) = change!(request);
+        let reason = reason(&message.reason, true)?;
+        self.change(change, Command::Rollback { reason }).await
+    }
+
     async fn abort_run(&self, request: Request<AbortRunRequest>) -> Result<Response<v1::Run>, Status> {
         let (change, message) = change!(request);
         let reason = reason(&message.reason, true)?;

@@ -122,6 +122,7 @@ pub(super) fn on_failure(on_failure: OnFailure) -> v1::OnFailure {
         OnFailure::Pause => v1::OnFailure::Pause,
         OnFailure::Abort => v1::OnFailure::Abort,
         OnFailure::Continue => v1::OnFailure::Continue,
+        OnFailure::Rollback => v1::OnFailure::Rollback,
     }
 }
 
@@ -131,6 +132,7 @@ pub(super) fn run_state(state: State) -> v1::RunState {
         State::Running => v1::RunState::Running,
         State::Paused => v1::RunState::Paused,
         State::Blocked => v1::RunState::Blocked,
+        State::RollingBack => v1::RunState::RollingBack,
         State::Ended(End::Succeeded) => v1::RunState::Succeeded,
         State::Ended(End::Partial) => v1::RunState::Partial,
         State::Ended(End::RolledBack) => v1::RunState::RolledBack,
@@ -150,6 +152,9 @@ pub(super) fn step_state(state: StepState) -> v1::StepState {
         StepState::AlreadyDone => v1::StepState::AlreadyDone,
         StepState::Failed => v1::StepState::Failed,
         StepState::Skipped => v1::StepState::Skipped,
+        StepState::Undoing => v1::StepState::Undoing,
+        StepState::Undone => v1::StepState::Undone,
+        StepState::UndoFailed => v1::StepState::UndoFailed,
     }
 }
 

@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::{
     AbortRunRequest, ApproveRunRequest, GetReportRequest, GetRunRequest, ListRunsRequest, PauseRunRequest,
-    RejectRunRequest, ResumeRunRequest, RetryStepRequest, Run, RunState, SkipStepRequest, trigger,
+    RejectRunRequest, ResumeRunRequest, RetryStepRequest, RollbackRunRequest, Run, RunState, SkipStepRequest,
+    trigger,
 };
 
 pub mod args;
 mod start;
 
 use args::{
-    ApproveArgs, ChangeArgs, IdArgs, ListArgs, RejectArgs, ResumeArgs, RetryArgs, RunCommand, SkipArgs,
+    ApproveArgs, ChangeArgs, IdArgs, ListArgs, RejectArgs, ResumeArgs, RetryArgs, RollbackArgs, RunCommand,
+    SkipArgs,
 };
 
 use super::client::Client;
@@ -100,6 +102,11 @@ pub async fn run(command: RunCommand, client: &mut Client, output: &mut Output) 
         RunCommand::Resume(ResumeArgs { run: args, watch }) => (
             change!(client, resume_run, ResumeRunRequest, args.run.id, args.change,
                 reason: args.reason.unwrap_or_default()),
+            watch,
+        ),
+        RunCommand::Rollback(RollbackArgs { run: args, watch }) => (
+            change!(client, rollback_run, RollbackRunRequest, args.run.id, args.change,
+                reason: args.reason),
             watch,
         ),
         RunCommand::Abort(args) => {

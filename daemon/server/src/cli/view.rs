@@ -83,7 +83,11 @@ fn only_people_can_go_on(run: &Run) -> bool {
     let busy = |step: &&Step| {
         matches!(
             step.state(),
-            StepState::Inspecting | StepState::Started | StepState::Verifying | StepState::Unknown
+            StepState::Inspecting
+                | StepState::Started
+                | StepState::Verifying
+                | StepState::Unknown
+                | StepState::Undoing
         )
     };
     let asking = run.steps.iter().any(|step| step.waits_for_approval);

@@ -6,6 +6,15 @@ use crate::clock;
 use standfast_core::guard::Says;
 use standfast_core::run::State;
 
+/// Where a live run can stand, and the metric's word for it.
+const LIVE: [(State, &str); 5] = [
+    (State::Proposed, "proposed"),
+    (State::Running, "running"),
+    (State::Paused, "paused"),
+    (State::Blocked, "blocked"),
+    (State::RollingBack, "rolling_back"),
+];
+
 impl Run {
     /// Hands the judgement to the next beat and to the metrics.
     pub(super) fn show(&self) {
@@ -30,9 +39,9 @@ impl Run {
         self.deps.metrics.set_ready(&self.controller.ready(clock::now()));
         let running = self.controller.runs().next().is_some();
         self.running.send_if_modified(|known| std::mem::replace(known, running) != running);
-        for state in [State::Proposed, State::Running, State::Paused, State::Blocked] {
+        for (state, label) in LIVE {
             let count = self.controller.runs().filter(|run| run.state() == state).count();
-            self.deps.metrics.set_runs(&state.to_string().to_lowercase(), count as u64);
+            self.deps.metrics.set_runs(label, count as u64);
         }
         self.deps.judged.send_replace(judgement.clone());
     }

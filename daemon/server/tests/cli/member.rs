@@ -155,6 +155,7 @@ impl Runs for Service {
         skip_step(SkipStepRequest) -> Run = run;
         pause_run(PauseRunRequest) -> Run = run;
         resume_run(ResumeRunRequest) -> Run = run;
+        rollback_run(RollbackRunRequest) -> Run = run;
         abort_run(AbortRunRequest) -> Run = run;
         get_report(GetReportRequest) -> Report = report;
     }

@@ -40,6 +40,7 @@ pub(super) struct Heard {
 pub(super) enum What {
     Required,
     Inspected(usize),
+    UndoInspected(usize),
     Verify(usize, Mono),
     /// An act goes on to its next stage.
     Stage(u64),
@@ -55,6 +56,8 @@ pub(super) struct Act {
     run: RunId,
     epoch: Epoch,
     step: usize,
+    /// It takes the step back.
+    undo: bool,
     deed: Deed,
     stages: u32,
     until: Duration,
@@ -97,7 +100,15 @@ impl Cluster<'_> {
             Effect::Act { step, attempt } => {
                 self.overlap(&run, step, epoch);
                 self.judge.acts(&run, step, attempt, epoch, member, self.clock.elapsed());
-                return self.act(member, (run, epoch, step), &plan, &digest);
+                return self.act(member, (run, epoch, step, false), &plan, &digest);
+            }
+            Effect::InspectUndo { step } => {
+                (What::UndoInspected(step), self.dice.between(ANSWER.0, ANSWER.1))
+            }
+            Effect::Undo { step, .. } => {
+                self.overlap(&run, step, epoch);
+                self.judge.undoes(&run, step, epoch, member, self.clock.elapsed());
+                return self.act(member, (run, epoch, step, true), &plan, &digest);
             }
             Effect::Append { .. } | Effect::Refuse { .. } => return,
         };
@@ -163,6 +174,11 @@ impl Cluster<'_> {
                 let found = self.inspect(member, &model.deeds[step]);
                 Input::Inspected { step, found }
             }
+            What::UndoInspected(step) => {
+                let (deed, _) = model.undos[step].as_ref().expect("the step has an undo");
+                let found = self.inspect(member, deed);
+                Input::UndoInspected { step, found }
+            }
             What::Verify(step, until) => {
                 let asked = &model.verify[step];
                 let evidence: Vec<Evidence> = asked
@@ -198,11 +214,15 @@ impl Cluster<'_> {
         }
     }
 
-    fn act(&mut self, member: usize, of: (RunId, Epoch, usize), plan: &Plan, digest: &Digest) {
-        let (run, epoch, step) = of;
+    fn act(&mut self, member: usize, of: (RunId, Epoch, usize, bool), plan: &Plan, digest: &Digest) {
+        let (run, epoch, step, undo) = of;
         let timeout = plan.steps[step].timeout.0;
         let now = self.now(member).mono;
-        let deed = setting::model(self.cases, digest).deeds[step].clone();
+        let model = setting::model(self.cases, digest);
+        let (deed, linger) = match &model.undos[step] {
+            Some((deed, linger)) if undo => (deed.clone(), *linger * 99 / 100),
+            _ => (model.deeds[step].clone(), model.lingers[step] * 99 / 100),
+        };
         if let Deed::Fence { site, proofs } = deed {
             let emergency = plan.request.mode == Mode::Emergency;
             // Each proof has its share of the time, and the lease comes first.
@@ -220,16 +240,16 @@ impl Cluster<'_> {
                 _ => FailureKind::Failed,
             };
             let failure = Failure { kind, message: "it failed".into() };
-            return self.acted(member, (run, epoch, step), takes, Err(failure));
+            return self.acted(member, (run, epoch, step, undo), takes, Err(failure));
         }
         let silent = self.dice.happens(if self.failing > 0 { Share::percent(15) } else { Share::percent(1) });
         let stages = if matches!(deed, Deed::Weigh { .. }) { 3 } else { 1 };
         let until = self.clock.elapsed() + timeout;
         let life = self.members[member].life;
         self.numbered += 1;
-        let linger = setting::model(self.cases, digest).lingers[step] * 99 / 100;
         let (late, staged) = (false, false);
-        let act = Act { member, life, run, epoch, step, deed, stages, until, silent, late, linger, staged };
+        let act =
+            Act { member, life, run, epoch, step, undo, deed, stages, until, silent, late, linger, staged };
         self.acts.insert(self.numbered, act);
         self.clock.after(takes, Happening::Reach(self.numbered));
     }
@@ -238,11 +258,14 @@ impl Cluster<'_> {
     fn acted(
         &mut self,
         member: usize,
-        (run, epoch, step): (RunId, Epoch, usize),
+        (run, epoch, step, undo): (RunId, Epoch, usize, bool),
         after: Duration,
         result: Result<String, Failure>,
     ) {
-        let what = What::Input(Input::Acted { step, result });
+        let what = What::Input(match undo {
+            true => Input::Undone { step, result },
+            false => Input::Acted { step, result },
+        });
         self.wake_after(member, after, Wake::Heard(Box::new(Heard { run, epoch, what })));
     }
 
@@ -269,7 +292,9 @@ impl Cluster<'_> {
         act.stages -= 1;
         let came = self.world.perform(&self.case.targets, &act.deed, act.epoch);
         if came == Came::Done {
-            self.judge.done(&act.run, act.step, &act.deed, now);
+            if !act.undo {
+                self.judge.done(&act.run, act.step, &act.deed, now);
+            }
             let (name, epoch) = (self.case.targets.name_of(&act.deed), act.epoch);
             self.tell(|_| format!("{name} is acted upon under epoch {epoch}"));
         }
@@ -277,7 +302,7 @@ impl Cluster<'_> {
         if !alive {
             return;
         }
-        let (member, of) = (act.member, (act.run.clone(), act.epoch, act.step));
+        let (member, of) = (act.member, (act.run.clone(), act.epoch, act.step, act.undo));
         if came == Came::Done && act.stages > 0 {
             self.numbered += 1;
             let heard = Heard { run: of.0, epoch: of.1, what: What::Stage(self.numbered) };

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a run can stand, as far as faults are concerned.
-pub const STATES: [&str; 7] = ["proposed", "running", "started", "verifying", "unknown", "paused", "blocked"];
+pub const STATES: [&str; 8] =
+    ["proposed", "running", "started", "verifying", "unknown", "paused", "blocked", "back"];
 
 /// Counts over seeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(super) fn state(run: &Run) -> Option<usize> {
         State::Proposed => 0,
         State::Paused => 5,
         State::Blocked => 6,
+        State::RollingBack => 7,
         State::Running if has(StepState::Unknown) => 4,
         State::Running if has(StepState::Verifying) => 3,
         State::Running if has(StepState::Started) => 2,

@@ -14,7 +14,7 @@ use crate::simulate::Checker;
 use crate::world::{Deed, Targets, World, Wrong};
 use standfast_core::action::Action;
 use standfast_core::controller::{Ask, Refused};
-use standfast_core::ids::{Epoch, RunId, SiteId};
+use standfast_core::ids::{Epoch, RunId, SiteId, StepId};
 use standfast_core::journal::{Body, End, Event};
 use standfast_core::run::{Run, State, StepState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,6 +208,21 @@ impl Judge {
         let Some(tracked) = self.runs.get_mut(run).filter(|_| current) else { return };
         tracked.checker.acts(step, attempt, epoch);
         self.look(run, now);
+    }
+
+    /// A step begins to be taken back.
+    pub(super) fn undoes(&mut self, run: &RunId, step: usize, epoch: Epoch, member: usize, now: Duration) {
+        self.acts_on(run, epoch, member, now);
+        let current = epoch >= self.epoch;
+        let Some(tracked) = self.runs.get_mut(run).filter(|_| current) else { return };
+        tracked.checker.undoes(step, epoch);
+        self.look(run, now);
+    }
+
+    /// A step is said to be taken back, and is not.
+    pub(super) fn not_back(&mut self, run: &RunId, step: &StepId, now: Duration) {
+        let what = format!("step {step} of run {run} is not");
+        self.note("what is taken back is as it was", what, now);
     }
 
     /// An act was done.

@@ -8,7 +8,7 @@ use standfast_core::action::Action;
 use standfast_core::controller::Ask;
 use standfast_core::engine::Command;
 use standfast_core::ids::{Identity, RunId, StepId};
-use standfast_core::journal::{BlockKind, Override};
+use standfast_core::journal::{BlockKind, Body, Override};
 use standfast_core::plan::Mode;
 use standfast_core::run::{Run, State, StepState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +81,12 @@ impl People {
     pub(super) fn stay_away(&mut self, until: Duration) {
         self.wants.clear();
         self.every = until;
+    }
+
+    /// Somebody starts the exercise of the orders.
+    #[cfg(test)]
+    pub(super) fn exercise_at(&mut self, at: Duration) {
+        self.wants.push((at, Want::Start(1)));
     }
 
     pub(super) fn are_quiet(&self) -> bool {
@@ -205,6 +211,9 @@ impl Cluster<'_> {
                     self.fence_by_hand(run.plan.request.from.as_str());
                     Command::Approve { step: Some(step.clone()), reason: reason() }
                 }
+                (_, Some(_)) if run.no_way_back().is_none() && self.dice.below(4) == 0 => {
+                    Command::Rollback { reason: reason() }
+                }
                 (_, Some(step)) if !fence && self.dice.below(6) == 0 => {
                     Command::Skip { step: step.clone(), reason: reason() }
                 }
@@ -255,10 +264,24 @@ impl Cluster<'_> {
         }
     }
 
+    /// What is journaled as taken back is as it was, as far as it can be seen.
+    fn as_it_was(&mut self, run: &RunId, step: &StepId) {
+        let Some(tracked) = self.judge.runs.get(run) else { return };
+        let Some(at) = tracked.run.step_index(step) else { return };
+        let model = setting::model(self.cases, &tracked.run.plan_digest);
+        let undo = model.undos[at].as_ref().map(|(deed, _)| deed);
+        if undo.is_some_and(|deed| self.world.is_done(&self.case.targets, deed) == Some(false)) {
+            self.judge.not_back(run, step, self.clock.elapsed());
+        }
+    }
+
     /// Tells what has become durable.
     pub(super) fn after_entries(&mut self) {
         for (run, event) in std::mem::take(&mut self.judge.news) {
             self.aimed();
+            if let Body::StepUndone { step, .. } = &event.body {
+                self.as_it_was(&run, step);
+            }
             self.tell(|_| format!("{run} {} (epoch {}): {}", event.sequence, event.epoch, event.line()));
         }
     }

@@ -7,7 +7,7 @@ use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
 use standfast_core::check::{Check, Kind};
 use standfast_core::ids::{Digest, ResourceId, SiteId};
-use standfast_core::plan::{Mode, Plan, Request};
+use standfast_core::plan::{Mode, Plan, Request, Step};
 use standfast_core::source::SourceFile;
 use standfast_core::time::Span;
 use standfast_core::timing::{Profile, Timing};
@@ -43,6 +43,8 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) deeds: Vec<Deed>,
+    /// What takes each back, and how long that may still take effect.
+    pub(super) undos: Vec<Option<(Deed, Duration)>>,
     /// How long each may still take effect when its leader is lost.
     pub(super) lingers: Vec<Duration>,
     pub(super) verify: Vec<Vec<(String, Question)>>,
@@ -138,8 +140,13 @@ fn modelled(plan: &Plan, targets: &mut Targets) -> Model {
         .map(|step| step.verify.iter().flat_map(|verify| &verify.all).map(&mut asked).collect())
         .collect();
     let deeds = plan.steps.iter().map(|step| targets.deed(&step.action)).collect();
+    let undo = |step: &Step| {
+        let undo = step.undo_action()?;
+        Some((targets.deed(undo), lingers(undo, step.timeout)))
+    };
+    let undos = plan.steps.iter().map(undo).collect();
     let lingers = plan.steps.iter().map(|step| lingers(&step.action, step.timeout)).collect();
-    Model { deeds, lingers, verify, require }
+    Model { deeds, undos, lingers, verify, require }
 }
 
 /// Whatever a playbook declares, the world does not care.

@@ -54,6 +54,14 @@ pub enum Breach {
         /// The step.
         step: StepId,
     },
+    /// A step was taken back that could not be any more, or out of its order.
+    #[error("step {step} was taken back {how}")]
+    WrongWayBack {
+        /// The step.
+        step: StepId,
+        /// What was wrong with it.
+        how: &'static str,
+    },
     /// An entry or an act came under an earlier epoch.
     #[error("epoch {epoch} came after epoch {after}")]
     EpochBack {
@@ -95,6 +103,7 @@ impl Breach {
             Self::Again { .. } => "no finished step is acted again",
             Self::Unannounced { .. } => "no act before its entry is durable",
             Self::Repeated { .. } => "nothing is done twice that may not be, unless a person says so",
+            Self::WrongWayBack { .. } => "what is taken back is so in reverse, before the point of no return",
             Self::World(Wrong::EpochBack { .. }) | Self::EpochBack { .. } => "epochs never go back",
             Self::AfterEnd { .. } | Self::Journal(_) => "what is written can be read back",
             Self::Wedged { .. } | Self::Endless { .. } => "every run ends or waits for people",
@@ -102,7 +111,7 @@ impl Breach {
     }
 
     /// All invariants.
-    pub const ALL: [&'static str; 9] = [
+    pub const ALL: [&'static str; 10] = [
         "never two writers of one cluster",
         "a run that succeeds leaves one writable site per data set",
         "every run ends or waits for people",
@@ -110,6 +119,7 @@ impl Breach {
         "no finished step is acted again",
         "no act before its entry is durable",
         "nothing is done twice that may not be, unless a person says so",
+        "what is taken back is so in reverse, before the point of no return",
         "epochs never go back",
         "what is written can be read back",
     ];
@@ -122,6 +132,10 @@ enum Phase {
     Waiting,
     /// Its attempt is announced.
     Announced(u32, Epoch),
+    /// It is to be taken back under this epoch.
+    Back(Epoch),
+    /// It is taken back.
+    Undone,
     /// It is done, or left out.
     Well,
     Failed,
@@ -141,6 +155,7 @@ pub(crate) struct Checker {
     plan: Arc<Plan>,
     steps: Vec<Watched>,
     epoch: Epoch,
+    crossed: bool,
     /// When the requirements were met.
     cleared: Option<Duration>,
     end: Option<(End, Duration)>,
@@ -150,7 +165,7 @@ pub(crate) struct Checker {
 impl Checker {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
         let steps = vec![Watched::default(); plan.steps.len()];
-        Self { plan, steps, epoch: Epoch(0), cleared: None, end: None, breach: None }
+        Self { plan, steps, epoch: Epoch(0), crossed: false, cleared: None, end: None, breach: None }
     }
 
     /// The first thing that was wrong counts.
@@ -185,7 +200,7 @@ impl Checker {
         match self.steps[step].phase {
             Phase::Well => true,
             Phase::Failed => self.plan.steps[step].on_failure == OnFailure::Continue,
-            Phase::Waiting | Phase::Announced(..) => false,
+            Phase::Waiting | Phase::Announced(..) | Phase::Back(_) | Phase::Undone => false,
         }
     }
 
@@ -213,6 +228,7 @@ impl Checker {
         let phase = match body {
             Body::StepStarted { attempt, .. } => {
                 self.begins(step);
+                self.crossed |= self.plan.steps[step].point_of_no_return;
                 Phase::Announced(*attempt, epoch)
             }
             Body::StepAlreadyDone { .. } => {
@@ -222,6 +238,14 @@ impl Checker {
             Body::StepSucceeded { .. } | Body::StepSkipped { .. } => Phase::Well,
             Body::StepFailed { .. } => Phase::Failed,
             Body::AttemptFailed { .. } => Phase::Waiting,
+            Body::UndoStarted { .. } => {
+                self.way_back(step);
+                Phase::Back(epoch)
+            }
+            Body::StepUndone { .. } => {
+                self.way_back(step);
+                Phase::Undone
+            }
             Body::Retried { .. } => {
                 // A person takes it upon themselves.
                 self.steps[step].touched = false;
@@ -232,6 +256,26 @@ impl Checker {
         let watched = &mut self.steps[step];
         watched.ended = matches!(phase, Phase::Well | Phase::Failed).then_some(now);
         watched.phase = phase;
+    }
+
+    /// Nothing that was done later stands, and nothing is past its way back.
+    fn way_back(&mut self, step: usize) {
+        let id = self.plan.steps[step].id.clone();
+        let later = step + 1..self.steps.len();
+        let stands = |at: usize| self.steps[at].touched && self.plan.steps[at].undo_action().is_some();
+        if self.crossed {
+            self.note(Breach::WrongWayBack { step: id, how: "past the point of no return" });
+        } else if later.into_iter().any(|at| stands(at) && self.steps[at].phase != Phase::Undone) {
+            self.note(Breach::WrongWayBack { step: id, how: "before what was done after it" });
+        }
+    }
+
+    /// A step begins to be taken back.
+    pub(crate) fn undoes(&mut self, step: usize, epoch: Epoch) {
+        if self.steps[step].phase != Phase::Back(epoch) {
+            let id = self.plan.steps[step].id.clone();
+            self.note(Breach::WrongWayBack { step: id, how: "without an entry that announces it" });
+        }
     }
 
     fn begins(&mut self, step: usize) {

@@ -55,6 +55,8 @@ enum Heard {
     Required,
     Inspected { step: usize },
     Acted { step: usize, how: How, until: Mono },
+    UndoInspected { step: usize },
+    Undone { step: usize, fails: Option<FailureKind>, epoch: Epoch },
     Verified { step: usize, until: Mono },
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Model {
     pub(super) verify: Vec<Asked>,
     pub(super) pace: Pace,
     pub(super) previews: bool,
+    /// What takes it back, and whether that can be looked at.
+    pub(super) undo: Option<(Deed, bool)>,
 }
 
 /// A condition, and what it is called in evidence.
@@ -93,6 +95,7 @@ pub(super) fn models(
         |step: &plan::Step| -> Option<Expected> { Some(written.get(&step.id)?.expect.as_ref()?.value) };
     let model = |step: &plan::Step| {
         let deed = targets.deed(&step.action);
+        let undo = step.undo_action().map(|undo| (targets.deed(undo), undo.previews()));
         let checks = step.verify.iter().flat_map(|verify| &verify.all);
         Model {
             place: targets.place_of(&deed),
@@ -101,6 +104,7 @@ pub(super) fn models(
             pace: Pace::of(step, expected(step).as_ref(), history),
             previews: step.action.previews(),
             deed,
+            undo,
         }
     };
     plan.steps.iter().map(model).collect()

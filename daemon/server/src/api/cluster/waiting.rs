@@ -80,7 +80,7 @@ fn of_run(story: &Story) -> Vec<WaitingItem> {
             format!("run {} is paused: go on?", run.id),
             next::paused(story),
         )),
-        RunState::Running | RunState::Blocked => {}
+        RunState::Running | RunState::Blocked | RunState::RollingBack => {}
         RunState::Ended(_) => return items,
     }
     for block in run.blocks.values() {

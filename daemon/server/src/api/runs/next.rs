@@ -13,7 +13,7 @@ pub(crate) fn commands(story: &Story) -> Vec<String> {
         State::Proposed => proposed(story),
         State::Paused => paused(story),
         State::Ended(_) => return vec![format!("standfast run report {}", run.id)],
-        State::Running | State::Blocked => Vec::new(),
+        State::Running | State::Blocked | State::RollingBack => Vec::new(),
     };
     commands.extend(run.blocks.values().flat_map(|block| unblock(story, block)));
     commands.extend(story.asking().map(|(step, ..)| approve(story, step)));
@@ -35,7 +35,16 @@ pub(crate) fn proposed(story: &Story) -> Vec<String> {
 /// For a run that somebody holds.
 pub(crate) fn paused(story: &Story) -> Vec<String> {
     let id = &story.run.id;
-    vec![format!("standfast run resume {id}"), format!("standfast run abort {id} --reason ...")]
+    let mut commands = vec![format!("standfast run resume {id}")];
+    commands.extend(rollback(story));
+    commands.push(format!("standfast run abort {id} --reason ..."));
+    commands
+}
+
+/// Where there is a way back.
+fn rollback(story: &Story) -> Option<String> {
+    let run = &story.run;
+    run.no_way_back().is_none().then(|| format!("standfast run rollback {} --reason ...", run.id))
 }
 
 /// For a step that asks people.
@@ -64,5 +73,6 @@ pub(crate) fn unblock(story: &Story, block: &Block) -> Vec<String> {
     } else if !fence && block.kind != BlockKind::Requirement {
         commands.push(format!("standfast run skip {} --step {step} --reason ...", run.id));
     }
+    commands.extend(rollback(story));
     commands
 }

@@ -376,6 +376,7 @@ fn person(event: &Event) -> String {
         | Body::Paused { by, .. }
         | Body::Resumed { by, .. }
         | Body::AbortAsked { by, .. }
+        | Body::RollbackBegun { by: Some(by), .. }
         | Body::StepSkipped { by: Some(by), .. } => by.to_string(),
         _ => String::new(),
     }
@@ -393,12 +394,17 @@ fn words(event: &Event) -> (Kind, String) {
         | Body::StepSucceeded { .. }
         | Body::StepAlreadyDone { .. }
         | Body::StepFailed { .. }
-        | Body::StepSkipped { .. } => Kind::StepStateChanged,
-        Body::AttemptFailed { .. } => Kind::AttemptFailed,
+        | Body::StepSkipped { .. }
+        | Body::UndoStarted { .. }
+        | Body::StepUndone { .. }
+        | Body::UndoFailed { .. } => Kind::StepStateChanged,
+        Body::AttemptFailed { .. } | Body::UndoAttemptFailed { .. } => Kind::AttemptFailed,
         Body::Retried { .. } | Body::Paused { .. } | Body::Resumed { .. } | Body::AbortAsked { .. } => {
             Kind::OperatorRequested
         }
-        Body::RequirementsMet { .. } | Body::Blocked(_) | Body::Ended { .. } => Kind::RunStateChanged,
+        Body::RequirementsMet { .. } | Body::Blocked(_) | Body::RollbackBegun { .. } | Body::Ended { .. } => {
+            Kind::RunStateChanged
+        }
     };
     (kind, event.sentence())
 }

@@ -15,6 +15,10 @@ pub(super) fn draw(plan: &Plan) -> String {
         lines: vec![
             format!("{} {}", step.order, step.id),
             format!("{} {}", step.action, step.target),
+            match step.undo.as_str() {
+                "" | "none" => "unspecified".to_owned(),
+                undo => format!("undo: {undo}"),
+            },
             human::lower(step.preview().as_str_name(), "PREVIEW_").replace('_', " "),
         ]
         .into_iter()

@@ -236,8 +236,13 @@ fn detail(step: &PlanStep) -> String {
         (step.skip_unreachable, "skipped if unreachable"),
         (step.on_failure() == OnFailure::Continue, "may fail"),
         (step.on_failure() == OnFailure::Pause, "pauses on failure"),
+        (step.on_failure() == OnFailure::Rollback, "rolls back on failure"),
     ];
     let mut parts: Vec<&str> = flags.iter().filter(|(on, _)| *on).map(|(_, said)| *said).collect();
+    let undo = format!("taken back by {}", step.undo);
+    if !matches!(step.undo.as_str(), "" | "none") {
+        parts.push(&undo);
+    }
     if !step.detail.is_empty() {
         parts.push(&step.detail);
     }

@@ -40,6 +40,8 @@ A member that is lost is replaced by another one: name all of them with --server
     Pause(OptionalReason),
     /// Go on with a paused run
     Resume(ResumeArgs),
+    /// Take back what a blocked or paused run has done, in reverse; before the point of no return only
+    Rollback(RollbackArgs),
     /// End a run where it stands; nothing is undone
     Abort(RequiredReason),
     /// What happened and how long it took, as Markdown (-o json for the data)
@@ -95,6 +97,17 @@ pub struct ListArgs {
     /// Which page
     #[command(flatten)]
     pub page: PageArgs,
+}
+
+/// The way back.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Which, and why
+    #[command(flatten)]
+    pub run: RequiredReason,
+    /// Follow it to its end
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// What every change takes.

@@ -55,6 +55,11 @@ impl Life<'_> {
                 let until = self.clock.now().mono + within;
                 self.hears(takes, Heard::Verified { step, until });
             }
+            Effect::InspectUndo { step } => {
+                let takes = self.dice.between(ANSWER.0, ANSWER.1);
+                self.hears(takes, Heard::UndoInspected { step });
+            }
+            Effect::Undo { step, attempt } => self.undo(step, attempt),
             // The controller answers these.
             Effect::Append { .. } | Effect::Refuse { .. } => {}
         }
@@ -175,9 +180,52 @@ impl Life<'_> {
             }
             Heard::Inspected { step } => Some(Input::Inspected { step, found: self.found(step) }),
             Heard::Acted { step, how, until } => self.acted(step, how, until),
+            Heard::UndoInspected { step } => {
+                let (deed, previews) = self.undo_of(step);
+                let found = match self.world.is_done(&self.case.targets, deed).filter(|_| *previews) {
+                    Some(true) => Inspection::Satisfied("it is as it was".into()),
+                    Some(false) => Inspection::Needed("it is not as it was".into()),
+                    None => Inspection::Unknown("nobody can tell".into()),
+                };
+                Some(Input::UndoInspected { step, found })
+            }
+            Heard::Undone { step, fails, epoch } => Some(self.undone(step, fails, epoch)),
             Heard::Verified { step, until } => self.verified(step, until),
             Heard::Durable | Heard::Tick => None,
         }
+    }
+
+    fn undo_of(&self, step: usize) -> &(Deed, bool) {
+        self.case.steps[step].undo.as_ref().expect("only what has an undo is taken back")
+    }
+
+    /// A step is taken back: it fails as steps do, or gets through.
+    fn undo(&mut self, step: usize, attempt: u32) {
+        let epoch = self.acting_epoch();
+        self.checker.undoes(step, epoch);
+        let mut dice = self.rolls(step, "undo").fork(attempt.into());
+        let fails = match Mishap::draw(self.faults, &mut dice) {
+            Mishap::Fails(kind, _) => Some(kind),
+            Mishap::Hangs | Mishap::Silent => Some(FailureKind::Ambiguous),
+            Mishap::None => None,
+        };
+        let takes = self.case.steps[step].pace.draw(&mut dice).0.min(self.case.plan().steps[step].timeout.0);
+        self.hears(takes, Heard::Undone { step, fails, epoch });
+    }
+
+    fn undone(&mut self, step: usize, fails: Option<FailureKind>, epoch: Epoch) -> Input {
+        let case = self.case;
+        let deed = &case.steps[step].undo.as_ref().expect("only what has an undo is taken back").0;
+        let failure = |kind| Err(Failure { kind, message: word(kind).into() });
+        let result = match fails {
+            Some(kind) => failure(kind),
+            None => match self.world.perform(&case.targets, deed, epoch) {
+                Came::Done => Ok("taken back".into()),
+                Came::Unreached => failure(FailureKind::Unreachable),
+                Came::Refused | Came::Stale => failure(FailureKind::Refused),
+            },
+        };
+        Input::Undone { step, result }
     }
 
     fn is_dark(&self, asked: &Asked) -> bool {
