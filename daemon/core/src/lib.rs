@@ -33,6 +33,7 @@ pub mod proof;
 pub mod readiness;
 pub mod reference;
 pub mod report;
+pub mod residual;
 pub mod rules;
 pub mod run;
 pub mod schema;

@@ -272,7 +272,7 @@ pub struct Bounds {
 }
 
 /// Seconds with one decimal, rounded up: a bound must not promise more than it holds.
-fn tenths(span: Span) -> String {
+pub fn tenths(span: Span) -> String {
     let tenths = span.as_ms().div_ceil(100);
     match tenths % 10 {
         0 => format!("{} s", tenths / 10),

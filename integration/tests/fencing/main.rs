@@ -4,6 +4,7 @@
 mod dns;
 mod postgres;
 mod ssh;
+mod traffic;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 

@@ -26,6 +26,30 @@ impl fmt::Display for Linger {
     }
 }
 
+/// What keeps a leader out whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fenced {
+    /// It changes nothing.
+    Nothing,
+    /// The target itself compares the epoch as it acts, and refuses a lower one however late it comes.
+    ByTarget,
+    /// The target keeps the epoch where it can, and is asked for it just before.
+    ByLook,
+    /// The target is told the epoch; whether it compares is its own affair.
+    Told,
+}
+
+impl fmt::Display for Fenced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "changes nothing",
+            Self::ByTarget => "the target refuses an earlier leader, however late it comes",
+            Self::ByLook => "the target is asked for the epoch just before; it cannot compare it itself",
+            Self::Told => "the target is told the epoch, and has to refuse a lower one itself",
+        })
+    }
+}
+
 /// The promises of one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contract {
@@ -37,6 +61,8 @@ pub struct Contract {
     pub linger: Linger,
     /// Whether the step may say how long itself, with the argument `linger`.
     pub declares: bool,
+    /// What keeps a leader out whose time is over.
+    pub fenced: Fenced,
     /// What naturally takes it back, as `undo` of a step; none when nothing does.
     pub inverse: Option<&'static str>,
 }
@@ -51,6 +77,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "no: a person is asked",
         linger: Linger::Timeout,
         declares: false,
+        fenced: Fenced::ByLook,
         inverse: None,
     },
     Contract {
@@ -58,6 +85,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "yes",
         linger: SENT,
         declares: false,
+        fenced: Fenced::ByLook,
         inverse: Some("traffic.ready, with the same arguments"),
     },
     Contract {
@@ -65,6 +93,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "yes",
         linger: SENT,
         declares: false,
+        fenced: Fenced::ByLook,
         inverse: Some("traffic.drain, with the same arguments"),
     },
     Contract {
@@ -72,6 +101,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "yes",
         linger: SENT,
         declares: false,
+        fenced: Fenced::ByLook,
         inverse: Some("traffic.shift, to the other site"),
     },
     Contract {
@@ -79,6 +109,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "yes",
         linger: SENT,
         declares: false,
+        fenced: Fenced::ByTarget,
         inverse: Some("dns.set, to the other site"),
     },
     Contract {
@@ -86,6 +117,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "if `idempotent`",
         linger: Linger::Timeout,
         declares: true,
+        fenced: Fenced::Told,
         inverse: Some("the request that takes it back, with `idempotent: true`"),
     },
     Contract {
@@ -93,6 +125,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "if `idempotent`",
         linger: Linger::Timeout,
         declares: true,
+        fenced: Fenced::Told,
         inverse: Some("the command that takes it back, with `idempotent: true`"),
     },
     Contract {
@@ -100,6 +133,7 @@ pub const CONTRACTS: &[Contract] = &[
         again: "if `idempotent`",
         linger: Linger::None,
         declares: false,
+        fenced: Fenced::ByTarget,
         inverse: Some("the program that takes it back, with `idempotent: true`"),
     },
     Contract {
@@ -107,11 +141,33 @@ pub const CONTRACTS: &[Contract] = &[
         again: "yes",
         linger: Linger::None,
         declares: false,
+        fenced: Fenced::ByTarget,
         inverse: Some("postgres.run, with the statements that take it back"),
     },
-    Contract { name: "wait.until", again: "yes", linger: Linger::None, declares: false, inverse: None },
-    Contract { name: "approval.ask", again: "yes", linger: Linger::None, declares: false, inverse: None },
-    Contract { name: "fence.prove", again: "yes", linger: Linger::Timeout, declares: false, inverse: None },
+    Contract {
+        name: "wait.until",
+        again: "yes",
+        linger: Linger::None,
+        declares: false,
+        fenced: Fenced::Nothing,
+        inverse: None,
+    },
+    Contract {
+        name: "approval.ask",
+        again: "yes",
+        linger: Linger::None,
+        declares: false,
+        fenced: Fenced::Nothing,
+        inverse: None,
+    },
+    Contract {
+        name: "fence.prove",
+        again: "yes",
+        linger: Linger::Timeout,
+        declares: false,
+        fenced: Fenced::Told,
+        inverse: None,
+    },
 ];
 
 /// The promises of an action, by its dotted key.

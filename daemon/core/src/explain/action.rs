@@ -41,6 +41,7 @@ impl fmt::Display for ActionPage {
             "linger    {}{declared}: so long a new leader waits before it acts again",
             contract.linger
         )?;
+        writeln!(f, "epoch     {}", contract.fenced)?;
         writeln!(f, "undo      {}", contract.inverse.unwrap_or("nothing takes it back"))?;
         writeln!(f, "\narguments:")?;
         for field in spec.fields {

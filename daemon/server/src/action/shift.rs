@@ -3,7 +3,7 @@
 //! The balancer itself holds how far it came: after a takeover the present weights tell the
 //! stage, and the shift goes on with the next one.
 
-use super::traffic::{find, servers};
+use super::traffic::{claim, find, late, servers, still_ours};
 use super::{Context, Driver, failure, refused, uninspected, unread};
 use crate::client::haproxy::{self, Server};
 use crate::condition::evaluate;
@@ -30,6 +30,11 @@ impl Driver for Shift<'_> {
             Ok(servers) => servers,
             Err(error) => return uninspected(error),
         };
+        match late(self.balancer, cx).await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Inspection::Conflict(format!("{}, {why}", self.seen(&servers))),
+            Err(error) => return uninspected(error),
+        }
         match self.stage(&servers) {
             Err(why) => Inspection::Conflict(why),
             Ok(stage) if stage == self.weights.len() => Inspection::Satisfied(self.seen(&servers)),
@@ -40,18 +45,21 @@ impl Driver for Shift<'_> {
     async fn act(&self, cx: &Context) -> Result<String, Failure> {
         let mut now = servers(self.balancer, cx).await.map_err(unread)?;
         let first = self.stage(&now).map_err(refused)?;
+        claim(self.balancer, cx).await?;
         for (stage, &weight) in self.weights.iter().enumerate().skip(first) {
             // Resumed in the middle, the stage that stands may just have been set.
             if stage > 0 {
                 self.hold(stage, cx).await?;
                 self.gates(stage, &now, cx).await?;
             }
+            claim(self.balancer, cx).await?;
             cx.may_act()?;
             let Balancer { socket, .. } = self.balancer;
             haproxy::change(socket, &self.changes(weight), cx.env.source, cx.deadline)
                 .await
                 .map_err(failure)?;
             now = servers(self.balancer, cx).await.map_err(failure)?;
+            still_ours(self.balancer, cx).await?;
             if self.stage(&now).map_err(refused)? != stage + 1 {
                 let message = format!("weights were set and are not so: {}", self.seen(&now));
                 return Err(Failure { kind: FailureKind::Failed, message });

@@ -1,6 +1,10 @@
 //! `traffic.drain` and `traffic.ready`: a server out of and into the rotation of an HAProxy.
+//!
+//! HAProxy cannot refuse a leader whose time is over. It keeps the epoch of who changed a backend last,
+//! which is looked at before every change, and read back after it.
 
 use super::{Context, Driver, failure, refused, uninspected, unread};
+use crate::client::Error;
 use crate::client::haproxy::{self, Server};
 use async_trait::async_trait;
 use standfast_core::action::{Balancer, Failure, FailureKind, Inspection};
@@ -23,6 +27,11 @@ pub(super) struct Rotate<'a> {
 #[async_trait]
 impl Driver for Rotate<'_> {
     async fn inspect(&self, cx: &Context) -> Inspection {
+        match late(self.balancer, cx).await {
+            Ok(None) => {}
+            Ok(Some(why)) => return Inspection::Conflict(format!("{} is {why}", self.place())),
+            Err(error) => return uninspected(error),
+        }
         match servers(self.balancer, cx).await {
             Err(error) => uninspected(error),
             Ok(servers) => match find(self.balancer, &servers, self.server) {
@@ -35,14 +44,18 @@ impl Driver for Rotate<'_> {
 
     async fn act(&self, cx: &Context) -> Result<String, Failure> {
         let before = servers(self.balancer, cx).await.map_err(unread)?;
-        if self.done(find(self.balancer, &before, self.server).map_err(refused)?) {
+        let done = self.done(find(self.balancer, &before, self.server).map_err(refused)?);
+        claim(self.balancer, cx).await?;
+        if done {
             return Ok(format!("{} is {} already", self.place(), self.way.done()));
         }
         let Balancer { socket, backend, .. } = self.balancer;
         let change = format!("set server {backend}/{} state {}", self.server, self.way.state());
+        cx.may_act()?;
         haproxy::change(socket, &[change], cx.env.source, cx.deadline).await.map_err(failure)?;
         let after = servers(self.balancer, cx).await.map_err(failure)?;
         let server = find(self.balancer, &after, self.server).map_err(refused)?;
+        still_ours(self.balancer, cx).await?;
         if !self.done(server) {
             let message = format!("{} was told to, and still: {}", self.place(), self.seen(server));
             return Err(Failure { kind: FailureKind::Failed, message });
@@ -82,12 +95,41 @@ impl Way {
     }
 }
 
+/// Why a later leader's backend is not ours to change, if it is one's.
+pub(super) async fn late(balancer: &Balancer, cx: &Context) -> Result<Option<String>, Error> {
+    let held = haproxy::held(&balancer.socket, &balancer.backend, cx.env.source, cx.deadline).await?;
+    Ok(held.and_then(|held| cx.fenced_by(held)))
+}
+
+/// Looks for a later leader, and leaves our epoch for earlier ones.
+pub(super) async fn claim(balancer: &Balancer, cx: &Context) -> Result<(), Failure> {
+    let Balancer { socket, backend, .. } = balancer;
+    let own = cx.attempt.epoch.0;
+    let held = haproxy::held(socket, backend, cx.env.source, cx.deadline).await.map_err(unread)?;
+    if let Some(why) = held.and_then(|held| cx.fenced_by(held)) {
+        return Err(refused(format!("{backend} at {socket} is {why}")));
+    }
+    if held == Some(own) {
+        return Ok(());
+    }
+    haproxy::keep(socket, backend, own, cx.env.source, cx.deadline).await.map_err(unread)
+}
+
+/// After a change: a later leader that came at the very same time has the last word, and ours did not
+/// last or must not.
+pub(super) async fn still_ours(balancer: &Balancer, cx: &Context) -> Result<(), Failure> {
+    match late(balancer, cx).await.map_err(failure)? {
+        None => Ok(()),
+        Some(why) => Err(refused(format!("{} at {} is {why}", balancer.backend, balancer.socket))),
+    }
+}
+
 /// The servers of the balancer's backend. Reads only.
-pub(super) async fn servers(balancer: &Balancer, cx: &Context) -> Result<Vec<Server>, crate::client::Error> {
+pub(super) async fn servers(balancer: &Balancer, cx: &Context) -> Result<Vec<Server>, Error> {
     // The runtime API takes one line; a name must not become another command.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     if balancer.backend.is_empty() || !balancer.backend.chars().all(plain) {
-        return Err(crate::client::Error::Ours(format!("`{}` is no name of a backend", balancer.backend)));
+        return Err(Error::Ours(format!("`{}` is no name of a backend", balancer.backend)));
     }
     haproxy::servers(&balancer.socket, &balancer.backend, cx.env.source, cx.deadline).await
 }

@@ -1,6 +1,7 @@
 //! `standfast lint` and `standfast explain`: proof from files alone. No member is asked.
 
 mod self_proof;
+mod windows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use standfast_core::bundle::Bundle;
 use standfast_core::explain;
 use standfast_core::finding::{Finding, code};
 use standfast_core::proof::survival;
+use standfast_core::residual;
 use standfast_core::source::{MAX_BYTES, SourceFile};
 
 use crate::clock;
@@ -28,6 +30,9 @@ pub struct LintArgs {
     /// Also: would Standfast itself survive the loss of each site, with a way to reach people?
     #[arg(long = "self")]
     itself: bool,
+    /// Also: what may still happen when a leader's time is over, because nothing refuses it, and for how long
+    #[arg(long)]
+    windows: bool,
 }
 
 /// `standfast explain ...`
@@ -58,6 +63,7 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
             output.out.write(&findings.to_text(&sorted, color))?;
             if let Some(bundle) = &bundle {
                 summary(bundle, output)?;
+                windows::show(&residual::windows(bundle), args.windows, &mut output.out)?;
             }
             if let Some(sites) = &survival {
                 self_proof::table(sites, &mut output.out)?;
@@ -69,6 +75,7 @@ pub fn lint(args: &LintArgs, output: &mut Output) -> Result<Exit, Failure> {
             if let Some(bundle) = &bundle {
                 value["bundle"] = json!(bundle.digest);
                 value["bounds_ms"] = json!(bundle.fleet.timing.bounds());
+                value["windows"] = json!(residual::windows(bundle));
             }
             if let Some(sites) = &survival {
                 value["survival"] = self_proof::json(sites);
@@ -207,7 +214,8 @@ mod tests {
     fn run(folder: &Path, format: Format) -> (Result<Exit, Failure>, String) {
         let paper = Paper::default();
         let mut output = paper.output(format);
-        let exit = lint(&LintArgs { paths: vec![folder.to_owned()], itself: false }, &mut output);
+        let exit =
+            lint(&LintArgs { paths: vec![folder.to_owned()], itself: false, windows: false }, &mut output);
         (exit, paper.text())
     }
 
@@ -223,6 +231,25 @@ mod tests {
         assert!(shown.contains("a lost site is seen within 23.5 s"), "{shown}");
     }
 
+    /// One line on every run, all of it when asked for.
+    #[test]
+    fn what_may_come_late_is_counted_and_listed_on_demand() {
+        let folder = example(|text| text.as_bytes().to_vec());
+        let (_, shown) = run(folder.path(), Format::Table);
+        let line = "late: 7 things can still happen when a leader or a site is over, of which 1 without end, the \
+                    others for at most 91.5 s: `--windows` lists them\n";
+        assert!(shown.ends_with(line), "{shown}");
+        let paper = Paper::default();
+        let args = LintArgs { paths: vec![folder.path().to_owned()], itself: false, windows: true };
+        assert_eq!(lint(&args, &mut paper.output(Format::Table)), Ok(Exit::Done));
+        let shown = paper.text();
+        assert!(shown.contains("WINDOW") && shown.contains("`pg_promote` compares no epoch"), "{shown}");
+        let (_, shown) = run(folder.path(), Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(value["windows"][1]["window_ms"], json!(6_500));
+        assert_eq!(value["windows"][6]["window_ms"], json!(null));
+    }
+
     /// The fleet of the example, which says nothing about itself, and then says everything.
     #[test]
     fn the_self_proof_gives_its_reasons() {
@@ -230,7 +257,10 @@ mod tests {
         let proof = |format| {
             let paper = Paper::default();
             let mut output = paper.output(format);
-            let exit = lint(&LintArgs { paths: vec![folder.path().to_owned()], itself: true }, &mut output);
+            let exit = lint(
+                &LintArgs { paths: vec![folder.path().to_owned()], itself: true, windows: false },
+                &mut output,
+            );
             (exit, paper.text())
         };
         let (exit, shown) = proof(Format::Table);

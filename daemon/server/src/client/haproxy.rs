@@ -1,4 +1,8 @@
 //! HAProxy's runtime API: one line sent, the answer read to its end.
+//!
+//! It has a place for an epoch, a variable of the process, and no way to compare it as it changes
+//! something: who writes has to look before. A balancer that starts anew has forgotten the variable, as
+//! it has what was set beside it.
 
 use super::{Error, answered, clip, stream};
 use std::net::IpAddr;
@@ -69,6 +73,37 @@ pub async fn change(
 ) -> Result<(), Error> {
     let answer = command(socket, &changes.join("; "), source, deadline).await?;
     if answer.trim().is_empty() { Ok(()) } else { Err(refusal(socket, &changes.join("; "), &answer)) }
+}
+
+/// The epoch of who changed `backend` last; none if nobody left one since the balancer was started, or
+/// if it is too old to keep one.
+pub async fn held(
+    socket: &str,
+    backend: &str,
+    source: Option<IpAddr>,
+    deadline: Instant,
+) -> Result<Option<u64>, Error> {
+    let answer = command(socket, &format!("get var {}", variable(backend)), source, deadline).await?;
+    let value = answer.split_once("value=<").and_then(|(_, rest)| rest.split_once('>'));
+    Ok(value.and_then(|(value, _)| value.parse().ok()))
+}
+
+/// Keeps the epoch, where the balancer is able to.
+pub async fn keep(
+    socket: &str,
+    backend: &str,
+    epoch: u64,
+    source: Option<IpAddr>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let line = format!("experimental-mode on; set var {} int({epoch})", variable(backend));
+    command(socket, &line, source, deadline).await.map(drop)
+}
+
+/// Names of variables have fewer characters than those of backends.
+fn variable(backend: &str) -> String {
+    let plain = backend.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    format!("proc.standfast.{}", plain.collect::<String>())
 }
 
 /// The level of what is asked through this socket: `user`, `operator` or `admin`, which alone may
