@@ -129,8 +129,10 @@ fn whole(mut playbooks: BTreeMap<PlaybookId, Playbook>) -> BTreeMap<PlaybookId, 
 fn rules(fleet: &Fleet, playbooks: &BTreeMap<PlaybookId, Playbook>) -> Rules {
     let mut rules = fleet.rules();
     for entry in &mut rules.on_loss {
-        let asked = playbooks.get(&entry.playbook).and_then(|playbook| playbook.confirm);
-        entry.confirm = entry.confirm.max(asked.unwrap_or_default());
+        let Some(playbook) = playbooks.get(&entry.playbook) else { continue };
+        entry.confirm = entry.confirm.max(playbook.confirm.unwrap_or_default());
+        let services = fleet.with_needs(playbook.services.iter().map(|service| &service.value));
+        entry.moves = services.into_keys().cloned().collect();
     }
     rules
 }

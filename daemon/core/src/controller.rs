@@ -24,7 +24,9 @@ mod decide;
 mod flaps;
 mod holds;
 mod kept;
+mod limited;
 mod message;
+mod moves;
 mod order;
 mod ordered;
 mod refused;
@@ -36,6 +38,7 @@ pub use flaps::Flaps;
 use holds::Holds;
 pub use kept::{Keep, Kept};
 pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject, site_etag};
+use moves::Moves;
 pub use order::Order;
 use order::{Lasting, Orders};
 
@@ -69,6 +72,7 @@ pub struct Controller {
     /// The switches that are on.
     switched: BTreeMap<String, Order>,
     flaps: Flapping,
+    moves: Moves,
     readiness: Book,
     loaded: bool,
     creating: Option<Creation>,
@@ -100,6 +104,7 @@ impl Controller {
             maintained: Orders::default(),
             switched: BTreeMap::new(),
             flaps: Flapping::default(),
+            moves: Moves::default(),
             readiness: Book::default(),
             loaded: false,
             creating: None,
@@ -161,6 +166,7 @@ impl Controller {
                 for run in runs {
                     let id = run.id.clone();
                     self.flaps.leaves(&run.plan.request.from, &id);
+                    self.note_move(&id, &run.plan, now);
                     self.engines.insert(id.clone(), Engine::new(run, self.me.clone(), self.epoch, now));
                     self.drive(&id, engine::Input::Tick, now, &mut effects);
                 }
@@ -257,6 +263,12 @@ impl Controller {
         let Wish { request, by, ask, required } = wish;
         match ask {
             Ask::Start { .. } => self.begin(Wish { request, by, ask, required }, now, effects),
+            Ask::Run { run, command, .. } if self.is_alone(&by, &run, &command) => {
+                let message = "who waives something does not approve it: that takes another person";
+                let refusal = Refusal::new(RefusalKind::Precondition, message);
+                let answer = Err(refusal.about(About::Guard(Guard::SecondPerson)));
+                effects.push(Effect::Answer { request, answer });
+            }
             Ask::Run { run, command, seen } if self.engines.contains_key(&run) => {
                 let roles = self.roles(&by);
                 let command = engine::Input::Command { request, by, roles, command, seen };
@@ -353,6 +365,9 @@ impl Controller {
             let begun = self.begun_holds(id, &plan, end);
             self.holds.begin(begun, now);
             let (from, to) = (&plan.request.from, &plan.request.to);
+            if end == End::Cancelled {
+                self.moves.returns(id);
+            }
             match end {
                 End::Cancelled if self.withdrawn.remove(id) => self.flaps.returns(from),
                 End::Succeeded | End::Partial => {
@@ -407,6 +422,7 @@ impl Controller {
         let elsewhere = |site: &SiteId| *site != plan.request.from && *site != self.site;
         let from_here = plan.request.from == self.site && self.court.members().any(elsewhere);
         self.flaps.leaves(&plan.request.from, &run);
+        self.note_move(&run, &plan, now);
         let folded = Run::new(run.clone(), plan, &created).expect("this controller made its first entry");
         self.engines.insert(run.clone(), Engine::new(folded, self.me.clone(), self.epoch, now));
         if from_here {

@@ -222,6 +222,8 @@ impl Town {
 mod flaps;
 #[path = "controller_test/freezes.rs"]
 mod freezes;
+#[path = "controller_test/limits.rs"]
+mod limits;
 #[path = "controller_test/orders.rs"]
 mod orders;
 #[path = "controller_test/wishes.rs"]

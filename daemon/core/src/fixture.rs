@@ -22,6 +22,7 @@ pub(crate) fn three_sites() -> Rules {
             playbook: "shop".into(),
             to: "b".into(),
             confirm: Span::secs(10),
+            moves: Default::default(),
         }],
         roles: BTreeMap::new(),
         probes: BTreeMap::new(),
@@ -30,5 +31,7 @@ pub(crate) fn three_sites() -> Rules {
         power_off: Default::default(),
         switches: BTreeMap::new(),
         windows: BTreeMap::new(),
+        limits: Default::default(),
+        serving: BTreeMap::new(),
     }
 }

@@ -5,6 +5,7 @@
 
 mod build;
 pub mod control;
+mod limits;
 pub mod sentry;
 pub mod service;
 
@@ -16,6 +17,7 @@ use crate::bind::Scope;
 use crate::check::{Check, Database, RecordType};
 use crate::decode::Call;
 use crate::ids::{Identity, PlaybookId, ResourceId, SecretName, SentryId, ServiceId, SiteId};
+use crate::limits::{Limits, Serving};
 use crate::rules::{self, Automation, Looks, Probe, Role, Rules, Switch};
 use crate::schema::ResourceKind;
 use crate::source::{Place, Spanned};
@@ -58,6 +60,10 @@ pub struct Fleet {
     pub readiness: Spanned<Looks>,
     /// What has to be on before anything runs by itself.
     pub switches: BTreeMap<String, Switch>,
+    /// How much a run may touch, and what must not come of one.
+    pub limits: Limits,
+    /// Where that is said: each state that is forbidden, and how many sites have to be well.
+    pub limits_at: LimitsAt,
     /// When nothing runs by itself.
     pub windows: BTreeMap<String, Written>,
     /// What stops the hosts of a site that is cut off.
@@ -78,6 +84,15 @@ pub struct Fleet {
     pub drill_max_age: Span,
     /// Names of sites, services and resources that could not be read: reported, and known.
     pub broken: BTreeSet<String>,
+}
+
+/// Where limits stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitsAt {
+    /// In the order of the file.
+    pub forbidden: Vec<Place>,
+    /// None when it is not said.
+    pub min_serving: Option<Place>,
 }
 
 /// A failure domain.
@@ -243,6 +258,8 @@ impl Fleet {
             services,
             sentries: sentry::by_site(&self.sentries, self.timing.isolate),
             power_off: self.power_off.keys().cloned().collect(),
+            limits: self.limits.clone(),
+            serving: self.serving(),
             switches: self.switches.clone(),
             windows: self
                 .windows
@@ -250,6 +267,15 @@ impl Fleet {
                 .filter_map(|(name, written)| Some((name.clone(), written.window().ok()?)))
                 .collect(),
         }
+    }
+
+    /// Where each service serves now, with how many instances.
+    pub fn serving(&self) -> Serving {
+        let active = |service: &Service| {
+            let placed = service.runs_in.iter().filter(|(_, placement)| placement.active);
+            placed.map(|(site, placement)| (site.clone(), placement.copies)).collect()
+        };
+        self.services.iter().map(|(id, service)| (id.clone(), active(service))).collect()
     }
 
     /// The canaries, bound.
@@ -321,6 +347,7 @@ impl OnLoss {
             playbook: self.playbook.value.clone(),
             to: self.to.value.clone(),
             confirm,
+            moves: BTreeSet::new(),
         }
     }
 }

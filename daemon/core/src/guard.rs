@@ -6,6 +6,7 @@
 
 use crate::controller::Order;
 use crate::ids::{RunId, SiteId};
+use crate::limits::{self, Moving};
 use crate::rules::{Automation, Rules};
 use crate::time::Span;
 use crate::verdict::{Finding, Verdict};
@@ -69,11 +70,23 @@ pub enum Guard {
     /// It is not within a window of the calendar in which nothing runs by itself.
     #[serde(rename = "G17")]
     Window,
+    /// Enough sites are well beside the one that is left.
+    #[serde(rename = "G18")]
+    Serving,
+    /// A run, and the runs of a day, leave no more than they may.
+    #[serde(rename = "G19")]
+    BlastRadius,
+    /// It ends in no state that the fleet forbids.
+    #[serde(rename = "G20")]
+    FinalState,
+    /// What a person waives another one confirms, where the fleet asks it; asked of that run.
+    #[serde(rename = "G21")]
+    SecondPerson,
 }
 
 impl Guard {
     /// All, in order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Quorum,
         Self::Freshness,
         Self::Confirm,
@@ -91,6 +104,10 @@ impl Guard {
         Self::Maintenance,
         Self::Switches,
         Self::Window,
+        Self::Serving,
+        Self::BlastRadius,
+        Self::FinalState,
+        Self::SecondPerson,
     ];
 
     /// `G01` and so on.
@@ -118,6 +135,10 @@ impl Guard {
             Self::Maintenance => "maintenance",
             Self::Switches => "switches",
             Self::Window => "window",
+            Self::Serving => "serving",
+            Self::BlastRadius => "blast-radius",
+            Self::FinalState => "final-state",
+            Self::SecondPerson => "second-person",
         }
     }
 }
@@ -182,6 +203,8 @@ pub struct Facts<'a> {
     pub switched: BTreeSet<String>,
     /// The window of the calendar that it is, and until when.
     pub window: Option<(String, String)>,
+    /// What would be moved.
+    pub moving: Moving,
 }
 
 /// A rule: passes with a reason, or refuses with one.
@@ -200,13 +223,16 @@ const BEFORE: [(Guard, Rule); 9] = [
 ];
 
 /// Those with a number after what only a run can ask.
-const AFTER: [(Guard, Rule); 6] = [
+const AFTER: [(Guard, Rule); 9] = [
     (Guard::Readiness, readiness),
     (Guard::Freeze, freeze),
     (Guard::Flaps, flaps),
     (Guard::Maintenance, maintenance),
     (Guard::Switches, switches),
     (Guard::Window, window),
+    (Guard::Serving, serving),
+    (Guard::BlastRadius, blast_radius),
+    (Guard::FinalState, final_state),
 ];
 
 /// Asks every guard, in order.
@@ -222,6 +248,8 @@ pub fn ask(facts: &Facts<'_>) -> Vec<Ruling> {
         rulings.push(Ruling { guard, says: Says::Later, reason: reason.into() });
     }
     rulings.extend(asked(&AFTER));
+    let reason = "asked of a run for which a person waives something".into();
+    rulings.push(Ruling { guard: Guard::SecondPerson, says: Says::Later, reason });
     rulings
 }
 
@@ -416,6 +444,18 @@ fn window(facts: &Facts<'_>) -> Result<String, String> {
         None => Ok("no window of the calendar holds".into()),
         Some((name, until)) => Err(format!("it is {name}, until {until}")),
     }
+}
+
+fn serving(facts: &Facts<'_>) -> Result<String, String> {
+    limits::serving(facts.rules, &facts.moving)
+}
+
+fn blast_radius(facts: &Facts<'_>) -> Result<String, String> {
+    limits::radius(facts.rules, &facts.moving)
+}
+
+fn final_state(facts: &Facts<'_>) -> Result<String, String> {
+    limits::end(facts.rules, &facts.moving)
 }
 
 #[cfg(test)]

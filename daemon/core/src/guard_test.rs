@@ -1,7 +1,9 @@
 use super::*;
 use crate::fixture::three_sites;
+use crate::limits::Forbidden;
 use crate::rules::Switch;
 use crate::verdict::{SiteVote, Word};
+use std::collections::BTreeMap;
 
 fn vote(voter: &str, vote: Vote) -> SiteVote {
     let word = Word {
@@ -27,6 +29,11 @@ fn lost() -> Finding {
     }
 }
 
+fn moving() -> Moving {
+    let services = ["shop".into()].into();
+    Moving { from: "a".into(), to: "b".into(), services, well: ["b".into()].into(), today: vec![] }
+}
+
 fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
     Facts {
         rules,
@@ -43,6 +50,7 @@ fn facts<'a>(rules: &'a Rules, finding: &'a Finding) -> Facts<'a> {
         maintained: None,
         switched: BTreeSet::new(),
         window: None,
+        moving: moving(),
     }
 }
 
@@ -86,6 +94,12 @@ fn each_guard_refuses_alone() {
     required.readiness.required = true;
     let mut gated = rules.clone();
     gated.switches.insert("armed".into(), Switch::default());
+    let serving = [("shop".into(), [("a".into(), 1)].into())].into();
+    let [mut lonely, mut small, mut forbidding] =
+        [(); 3].map(|()| Rules { serving: BTreeMap::clone(&serving), ..rules.clone() });
+    lonely.limits.min_serving = Some(2);
+    small.limits.per_run.services = Some(0);
+    forbidding.limits.forbidden = vec![Forbidden::Active { service: "shop".into(), site: "b".into() }];
     let cases = [
         (Guard::Quorum, Facts { age: None, ..facts(&rules, &good) }, "not read"),
         (Guard::Quorum, Facts { age: Some(Duration::from_secs(7)), ..facts(&rules, &good) }, "for 7s"),
@@ -119,6 +133,9 @@ fn each_guard_refuses_alone() {
             Facts { window: Some(("month-end".into(), "Monday".into())), ..facts(&rules, &good) },
             "it is month-end, until Monday",
         ),
+        (Guard::Serving, facts(&lonely, &good), "well beside a: b; the fleet wants 2"),
+        (Guard::BlastRadius, facts(&small, &good), "a run may leave 0 services at most"),
+        (Guard::FinalState, facts(&forbidding, &good), "at its end shop serves in b"),
         (Guard::Switches, facts(&gated, &good), "armed is off; to turn it on: standfast switch on armed"),
         (Guard::HoldDown, Facts { left: Some("r7-1".into()), ..facts(&rules, &good) }, "r7-1 has left a"),
         (

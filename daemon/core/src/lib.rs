@@ -23,6 +23,7 @@ pub mod ids;
 pub mod journal;
 pub mod lag;
 pub mod leadership;
+pub mod limits;
 mod lint;
 pub mod look;
 pub mod mermaid;

@@ -5,6 +5,7 @@ mod business;
 mod effects;
 mod fleet;
 mod hosts;
+mod limits;
 mod objectives;
 mod order;
 mod people;
@@ -46,6 +47,7 @@ pub(crate) fn lint(documents: &Documents, today: Option<Date>, findings: &mut Fi
         let whole = composed.iter().map(|(name, playbook)| (*name, &**playbook)).collect();
         let inner = compose::inner(&playbooks);
         references::lint(documents, fleet, &playbooks, findings);
+        limits::lint(fleet, &whole, findings);
         playbooks.values().for_each(|playbook| people::lint(fleet, playbook, findings));
         if fleet.sites.len() <= fleet::MAX_SITES {
             bindings::lint(fleet, &business, &whole, &inner, findings);

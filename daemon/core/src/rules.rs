@@ -5,6 +5,7 @@
 
 use crate::check::Check;
 use crate::ids::{Identity, PlaybookId, SentryId, ServiceId, SiteId};
+use crate::limits::{Limits, Serving};
 use crate::site_lease::Guarding;
 use crate::time::Span;
 use crate::timing::Timing;
@@ -48,6 +49,8 @@ pub struct OnLoss {
     pub to: SiteId,
     /// How long the loss must be confirmed; at least the fleet's `confirm`.
     pub confirm: Span,
+    /// What that moves: the services of the playbook, with what they need.
+    pub moves: BTreeSet<ServiceId>,
 }
 
 /// How often it is looked whether what `on_loss` names could run, and what follows.
@@ -109,6 +112,10 @@ pub struct Rules {
     pub switches: BTreeMap<String, Switch>,
     /// When nothing runs by itself, by name.
     pub windows: BTreeMap<String, Window>,
+    /// How much a run may touch.
+    pub limits: Limits,
+    /// Where each service serves, with how many instances.
+    pub serving: Serving,
 }
 
 /// Something that people turn on and off.

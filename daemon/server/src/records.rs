@@ -25,6 +25,7 @@
 //! switches                   what is switched on: who did, and why
 //! holds                      what is left of every hold-down
 //! flaps                      which sites came and went, how long ago, and which a run has left
+//! moves                      what the runs of the last day have left, and how long ago
 //! freeze                     who wants nothing to run by itself, why, and what is left of it
 //! refusals/SITE/GUARD        the last failover that this guard refused, also to a person;
 //!                            GUARD is `required` for what is no guard's
@@ -82,6 +83,8 @@ pub const FLAPS: &str = "flaps";
 pub const MAINTENANCE: &str = "maintenance";
 /// Key of the switches that are on.
 pub const SWITCHES: &str = "switches";
+/// Key of what the runs of the last day have left.
+pub const MOVES: &str = "moves";
 /// Key of the freeze.
 pub const FREEZE: &str = "freeze";
 /// Prefix of refused failovers.

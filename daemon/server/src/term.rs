@@ -9,7 +9,9 @@ use crate::guarded::{Committed, Guarded, Lost};
 use crate::lead::{Me, TICK, Word};
 use crate::look::Looker;
 use crate::metrics::Metrics;
-use crate::records::{self, ASKS, Answered, Asked, FLAPS, FREEZE, HOLDS, MAINTENANCE, READINESS, SWITCHES};
+use crate::records::{
+    self, ASKS, Answered, Asked, FLAPS, FREEZE, HOLDS, MAINTENANCE, MOVES, READINESS, SWITCHES,
+};
 use crate::runner::{Job, Runner};
 use crate::site_lease::SiteLeases;
 use crate::site_lease::fence::Fences;
@@ -449,6 +451,7 @@ impl Run {
             Keep::Freeze(None) => Op::delete(FREEZE),
             Keep::Flaps(flaps) => Op::put(FLAPS, records::encode(flaps)),
             Keep::Maintenance(sites) => Op::put(MAINTENANCE, records::encode(sites)),
+            Keep::Moves(moves) => Op::put(MOVES, records::encode(moves)),
             Keep::Switches(switches) => Op::put(SWITCHES, records::encode(switches)),
         });
         let (guarded, before) = (self.deps.guarded.clone(), self.keeping.take());

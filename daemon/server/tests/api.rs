@@ -21,6 +21,7 @@ mod api {
     mod flaps;
     mod freeze;
     mod full;
+    mod limits;
     mod local;
     mod long_list;
     mod looks;

@@ -7,6 +7,7 @@ use crate::engine::{self, Engine};
 use crate::guard::{self, Facts, Guard, Ruling};
 use crate::ids::{RunId, SiteId};
 use crate::journal::Trigger;
+use crate::limits::Moving;
 use crate::plan::{Mode, Request};
 use crate::rules::{OnLoss, Rules};
 use crate::run::State;
@@ -34,7 +35,14 @@ impl Controller {
         for finding in findings {
             let rulings = match rules.on_loss(&finding.site) {
                 Some(entry) => {
-                    let facts = self.facts(&bundle, &rules, &finding, entry, now);
+                    let moving = Moving {
+                        from: entry.site.clone(),
+                        to: entry.to.clone(),
+                        services: entry.moves.clone(),
+                        well: self.well(&entry.site, &rules, now),
+                        today: self.moves.today(now),
+                    };
+                    let facts = self.facts(&bundle, &rules, &finding, (entry, moving), now);
                     guard::ask(&facts)
                 }
                 None => Vec::new(),
@@ -57,7 +65,7 @@ impl Controller {
         bundle: &Bundle,
         rules: &'a Rules,
         finding: &'a Finding,
-        entry: &OnLoss,
+        (entry, moving): (&OnLoss, Moving),
         now: Now,
     ) -> Facts<'a> {
         let to = &entry.to;
@@ -104,6 +112,7 @@ impl Controller {
             maintained,
             switched,
             window,
+            moving,
         }
     }
 

@@ -3,8 +3,10 @@
 //! What lasts for a time is stored as what is left or has passed of it, every now and then, and
 //! counted on by whoever leads, on their own clock. While nobody leads no time passes.
 
+use super::Moves;
 use super::{Controller, Effect, Flapping, Flaps, Lasting, Order, Orders};
 use crate::ids::SiteId;
+use crate::limits::Moved;
 use crate::time::{Now, Span};
 use crate::timing::Timing;
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ pub struct Kept {
     pub maintenance: BTreeMap<SiteId, Order>,
     /// Switches that are on.
     pub switches: BTreeMap<String, Order>,
+    /// What the runs of the last day have left.
+    pub moves: Vec<Moved>,
 }
 
 /// One part of it, as it is to be stored.
@@ -33,15 +37,18 @@ pub enum Keep {
     Maintenance(BTreeMap<SiteId, Order>),
     /// All switches that are on.
     Switches(BTreeMap<String, Order>),
+    /// What the runs of the last day have left.
+    Moves(Vec<Moved>),
 }
 
 impl Controller {
     /// Goes on with what the leader before has kept.
     pub(super) fn keep(&mut self, kept: Kept, now: Now) {
-        let Kept { freeze, flaps, maintenance, switches } = kept;
+        let Kept { freeze, flaps, maintenance, switches, moves } = kept;
         self.frozen = Lasting::from(freeze, now);
         self.maintained = Orders::from(maintenance, now);
         self.switched = switches;
+        self.moves = Moves::from(moves, now);
         self.flaps = Flapping::from(flaps, now);
     }
 
@@ -50,7 +57,8 @@ impl Controller {
         let freeze = self.frozen.due(now).map(Keep::Freeze);
         let flaps = self.flaps.due(self.flaps_within(), now).map(Keep::Flaps);
         let maintenance = self.maintained.due(now).map(Keep::Maintenance);
-        let due = freeze.into_iter().chain(flaps).chain(maintenance);
+        let moves = self.moves.due(now).map(Keep::Moves);
+        let due = freeze.into_iter().chain(flaps).chain(maintenance).chain(moves);
         due.map(|keep| Effect::Keep { keep, request: None }).collect()
     }
 

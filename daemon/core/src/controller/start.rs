@@ -36,7 +36,7 @@ impl Controller {
     /// Answers a wish for a run, creates it, or first asks what it requires.
     pub(super) fn begin(&mut self, wish: Wish, now: Now, effects: &mut Vec<Effect>) {
         let Ask::Start { request: wanted, reason, overrides, plan: seen } = &wish.ask else { return };
-        let started = self.start(&wish.by, wanted, reason.clone(), overrides.clone(), seen.as_ref());
+        let started = self.start(&wish.by, wanted, (reason.clone(), overrides.clone()), seen.as_ref(), now);
         let asked = wanted.clone();
         let answer = match started {
             Err(refusal) => Err(refusal),
@@ -54,7 +54,10 @@ impl Controller {
                     }
                 };
                 match required {
-                    Ok(()) => return self.create(plan, trigger, false, Some(wish.request), now, effects),
+                    Ok(()) => {
+                        let proposed = self.takes_two(overrides);
+                        return self.create(plan, trigger, proposed, Some(wish.request), now, effects);
+                    }
                     Err(refusal) => Err(refusal),
                 }
             }
@@ -69,9 +72,9 @@ impl Controller {
         &self,
         by: &Identity,
         wanted: &Request,
-        reason: String,
-        overrides: Vec<Override>,
+        (reason, overrides): (String, Vec<Override>),
         seen: Option<&Digest>,
+        now: Now,
     ) -> Result<Start, Refusal> {
         let Some((bundle, _)) = &self.bundle else {
             let message = "no bundle is applied; do: standfast apply DIRECTORY";
@@ -104,6 +107,7 @@ impl Controller {
                 return Err(Refusal::new(RefusalKind::Precondition, message).about(about));
             }
         }
+        self.limited(&plan, &overrides, now)?;
         let trigger = Trigger::Operator { identity: by.clone(), reason, overrides };
         Ok(Start::New(Arc::new(plan), trigger))
     }
@@ -116,7 +120,8 @@ impl Controller {
                 let message = format!("overriding {} takes a reason", waiver.rule);
                 return Err(Refusal::new(RefusalKind::Invalid, message));
             }
-            let needed = waivable(plan, &waiver.rule);
+            let mut needed = waivable(plan, &waiver.rule);
+            needed.extend(self.waives(&waiver.rule));
             if needed.is_empty() {
                 let message = format!("nothing in this plan called {} may be overridden", waiver.rule);
                 return Err(Refusal::new(RefusalKind::Invalid, message));

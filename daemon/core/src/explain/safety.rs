@@ -286,6 +286,14 @@ pub(super) static PAGES: &[Page] = &[
         ),
     },
     Page {
+        code: code::FORBIDDEN,
+        why: "What must never be so (`forbid`) is asked before each run begins, and a run that would end so is\n\
+              refused. Whatever is run when a site is lost must not end so: it would be refused in that\n\
+              night. Nor may the fleet be so now: no run would be let begin.",
+        wrong: Fleet("forbid:\n  - {active: {service: shop, in: b}}\n"),
+        right: Fleet("forbid:\n  - {active: {service: shop, in: w}}\n  - {apart: [shop, shop-db]}\n"),
+    },
+    Page {
         code: code::WAIVER_ENDED,
         why: "A waiver says that people have looked at a finding and accept it until a day. After that day\n\
               they look again: what was true of a fleet then need not be true now. A daemon goes on with a\n\

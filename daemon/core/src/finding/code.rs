@@ -131,6 +131,7 @@ codes! {
     ASYNC_RPO "SF063" Error Objectives "nothing may be lost, and replication is asynchronous"
     LATE_SENTRY "SF064" Error Safety "a sentry that may not stop its host in time"
     LATE_ROLLBACK "SF065" Error Safety "a rollback that cannot be made"
+    FORBIDDEN "SF066" Error Safety "a state that the fleet forbids"
     WAIVER_ENDED "SF070" Error Structure "a waiver that has ended"
     WAIVER_UNUSED "SF071" Warning Structure "a waiver that waives nothing"
     NOT_WAIVABLE "SF072" Error Structure "a waiver of what cannot be waived"

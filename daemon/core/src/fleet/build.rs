@@ -1,5 +1,6 @@
 //! From decoded values to a fleet. What is missing here was reported by the decoder.
 
+use super::limits;
 use super::{
     Body, Control, Dns, Evidence, Fleet, Login, OnLoss, Outside, Probes, Resource, Sentry, Server, Service,
     Site, control,
@@ -56,6 +57,8 @@ impl Fleet {
             power_off: root.map("fence").iter().filter_map(power_off).collect(),
             readiness: looks(root),
             switches: named(root, "switches", switch, &mut broken),
+            limits: limits::limits(root),
+            limits_at: limits::places(root),
             windows: named(root, "freeze_windows", window, &mut broken),
             sentries: named(root, "sentries", Sentry::build, &mut broken),
             on_loss: root.list("on_loss").iter().filter_map(|entry| on_loss(entry.value.object()?)).collect(),

@@ -230,6 +230,50 @@ static READINESS: &[Field] = &[
     Field::default("required", Type::Flag, "false", "nothing runs by itself without one that counts"),
 ];
 
+static LIMITS: &[Field] = &[
+    Field::optional(
+        "min_serving",
+        Type::Number(1, 128),
+        "so many sites that carry load have to be well beside the one that is left",
+    ),
+    Field::optional("per_run", Type::Object(PER_RUN), "what one run may leave at most"),
+    Field::optional("per_day", Type::Object(PER_DAY), "what the runs of a day may leave at most"),
+];
+
+static PER_RUN: &[Field] = &[
+    Field::optional("services", Type::Number(0, u64::MAX), "services that serve in the site"),
+    Field::optional("servers", Type::Number(0, 100), "their `copies`, in percent of all that serve"),
+];
+
+static PER_DAY: &[Field] = &[
+    Field::optional("sites", Type::Number(0, u64::MAX), "sites"),
+    Field::optional("services", Type::Number(0, u64::MAX), "services"),
+    Field::optional("servers", Type::Number(0, 100), "their `copies`, in percent of all that serve"),
+];
+
+static FORBID: Type = Type::Variant(&[
+    Field::optional(
+        "active",
+        Type::Object(&[
+            Field::required("service", Type::Service, "which"),
+            Field::required("in", Type::Site, "where it must not serve"),
+        ]),
+        "a service serves in a site",
+    ),
+    Field::optional("apart", Type::List(&SERVICE_NAME), "two of these serve in no site together"),
+    Field::optional("together", Type::List(&SERVICE_NAME), "two of these serve in one site"),
+]);
+
+static OVERRIDES: &[Field] = &[
+    Field::optional("role", Type::Role, "who may waive a limit, or a state that is forbidden; else nobody"),
+    Field::default(
+        "second_person",
+        Type::Flag,
+        "false",
+        "a run for which anything is waived waits until another person has approved it",
+    ),
+];
+
 static DAY: Type = Type::Choice(&crate::window::DAYS);
 
 static WINDOW: Type = Type::Object(&[
@@ -340,6 +384,9 @@ pub static FLEET: &[Field] = &[
     ALLOW,
     Field::optional("on_loss", Type::List(&ON_LOSS), "exactly one per site with active services"),
     Field::optional("readiness", Type::Object(READINESS), "how often it is looked whether that could run"),
+    Field::optional("limits", Type::Object(LIMITS), "how much a run may touch, whoever starts it"),
+    Field::optional("forbid", Type::List(&FORBID), "states that no run may end in, whoever starts it"),
+    Field::optional("overrides", Type::Object(OVERRIDES), "who may waive what for one run, by name"),
     Field::optional(
         "freeze_windows",
         Type::Map(&WINDOW),

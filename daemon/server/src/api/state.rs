@@ -2,13 +2,14 @@
 
 use super::{Api, refuse};
 use crate::records::{
-    self, FLAPS, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MAINTENANCE, MEMBERS, Member, OBSERVATIONS,
-    READINESS, SITES, SWITCHES, Unreadable,
+    self, FLAPS, FREEZE, HOLDS, JUDGEMENT, LEADER, LOCKS, Leader, MAINTENANCE, MEMBERS, MOVES, Member,
+    OBSERVATIONS, READINESS, SITES, SWITCHES, Unreadable,
 };
 use crate::store::{KeyValue, Range, Revision, Store, StoreError};
 use serde::de::DeserializeOwned;
 use standfast_core::controller::{Flaps, Judgement, Order};
 use standfast_core::ids::{MemberId, RunId, SiteId};
+use standfast_core::limits::Moved;
 use standfast_core::readiness::Readiness;
 use standfast_core::site_lease::Leases;
 use standfast_core::time::Span;
@@ -61,6 +62,8 @@ pub(super) struct State {
     pub(super) freeze: Option<Order>,
     /// Sites in maintenance, as they were written last.
     pub(super) maintenance: BTreeMap<SiteId, Order>,
+    /// What the runs of the last day have left, as it was written last.
+    pub(super) moves: Vec<Moved>,
     /// What is switched on.
     pub(super) switches: BTreeMap<String, Order>,
     /// The live run that holds each lock, as `site/a`.
@@ -85,6 +88,7 @@ impl State {
             flaps,
             freeze,
             maintenance,
+            moves,
             switches,
             locks,
             readiness,
@@ -97,6 +101,7 @@ impl State {
             read(FLAPS),
             read(FREEZE),
             read(MAINTENANCE),
+            read(MOVES),
             read(SWITCHES),
             read(LOCKS),
             read(READINESS),
@@ -125,6 +130,7 @@ impl State {
                 .map(records::decode)
                 .transpose()?
                 .unwrap_or_default(),
+            moves: exact(&moves, MOVES).map(records::decode).transpose()?.unwrap_or_default(),
             switches: exact(&switches, SWITCHES).map(records::decode).transpose()?.unwrap_or_default(),
             locks: locks.iter().filter_map(lock).collect(),
             leases: records::leases(&sites)?,

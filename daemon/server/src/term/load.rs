@@ -2,7 +2,7 @@
 
 use super::write::get;
 use crate::guarded::{Guarded, Lost};
-use crate::records::{self, FLAPS, FREEZE, HOLDS, Head, LOCKS, MAINTENANCE, READINESS, SWITCHES};
+use crate::records::{self, FLAPS, FREEZE, HOLDS, Head, LOCKS, MAINTENANCE, MOVES, READINESS, SWITCHES};
 use crate::store::{KeyValue, Revision, pages};
 use standfast_core::audit::Fact;
 use standfast_core::controller::{Kept, Order};
@@ -72,6 +72,9 @@ async fn kept(guarded: &Guarded) -> Result<Kept, Lost> {
     }
     if let Some(kv) = get(guarded, FLAPS).await? {
         kept.flaps = read(&kv, &mut unread).unwrap_or_default();
+    }
+    if let Some(kv) = get(guarded, MOVES).await? {
+        kept.moves = read(&kv, &mut unread).unwrap_or_default();
     }
     if let Some(reason) = unread {
         tracing::error!(reason, "what was kept cannot be read");

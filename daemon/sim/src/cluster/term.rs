@@ -271,6 +271,10 @@ impl Cluster<'_> {
         if let Keep::Flaps(flaps) = keep {
             ops.push(Op::Put(Key::Flaps, Value::Flaps(Arc::new(flaps))));
         }
+        // What nobody reads again here is not written.
+        if ops.is_empty() {
+            return;
+        }
         leading.keeping.push_back(ops);
         if leading.keeping.len() == 1 {
             self.keep_next(member);

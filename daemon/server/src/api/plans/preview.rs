@@ -52,7 +52,7 @@ impl Api {
         let mut shown = bound(&plan);
         shown.prediction = Some(predicted(&prediction));
         show(&mut shown, &plan, &seen);
-        shown.guards = guards(&plan, &seen, state.as_ref().ok(), &waived);
+        shown.guards = guards(&plan, &seen, (state.as_ref().ok(), &rules), &waived);
         let unmet = plan
             .require
             .iter()

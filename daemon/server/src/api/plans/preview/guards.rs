@@ -5,10 +5,14 @@ use super::super::super::wire;
 use super::super::{locks, require_name};
 use standfast_core::action::{Action, Inspection};
 use standfast_core::check::Check;
+use standfast_core::controller::Judged;
 use standfast_core::guard::Guard;
 use standfast_core::journal::Override;
+use standfast_core::limits::{self, Moving};
 use standfast_core::look::Seen;
 use standfast_core::plan::Plan;
+use standfast_core::rules::Rules;
+use standfast_core::vote::Vote;
 use standfast_proto::v1::{self, GuardOutcome};
 
 /// The guards as a manual trigger meets them: detection and hold-down are bypassed, a lock never
@@ -16,9 +20,10 @@ use standfast_proto::v1::{self, GuardOutcome};
 pub(super) fn guards(
     plan: &Plan,
     seen: &Seen,
-    state: Option<&State>,
+    (state, rules): (Option<&State>, &Rules),
     waived: &[Override],
 ) -> Vec<v1::GuardDecision> {
+    let limits = limits::refusing(rules, &moving(plan, state));
     Guard::ALL
         .into_iter()
         .map(|guard| {
@@ -38,6 +43,14 @@ pub(super) fn guards(
                 Guard::Fence => fence(plan, seen),
                 Guard::Freeze => (GuardOutcome::NotAsked, freeze(state)),
                 Guard::Maintenance => (GuardOutcome::NotAsked, maintenance(plan, state)),
+                Guard::Serving | Guard::BlastRadius | Guard::FinalState => {
+                    let refuses = limits.iter().find(|(limit, _)| *limit == guard);
+                    match refuses {
+                        Some((_, why)) => (GuardOutcome::Refused, why.clone()),
+                        None => (GuardOutcome::Passed, "within what the fleet allows".to_owned()),
+                    }
+                }
+                Guard::SecondPerson => second_person(rules, waived),
                 _ => (GuardOutcome::NotAsked, "not asked of a manual trigger".to_owned()),
             };
             match waiver {
@@ -49,6 +62,32 @@ pub(super) fn guards(
             }
         })
         .collect()
+}
+
+/// What would be moved, as things stand.
+fn moving(plan: &Plan, state: Option<&State>) -> Moving {
+    let sites = state.and_then(State::judged).map(|judgement| judgement.sites.as_slice()).unwrap_or_default();
+    // As a destination is judged, but for its own word.
+    let says = |judged: &Judged, vote: Vote| {
+        judged.finding.votes.iter().any(|said| said.vote == vote && said.voter != plan.request.from)
+    };
+    let well = sites.iter().filter(|judged| says(judged, Vote::Up) && !says(judged, Vote::Down));
+    Moving {
+        from: plan.request.from.clone(),
+        to: plan.request.to.clone(),
+        services: plan.services.iter().cloned().collect(),
+        well: well.map(|judged| judged.finding.site.clone()).collect(),
+        today: state.map(|state| state.moves.clone()).unwrap_or_default(),
+    }
+}
+
+fn second_person(rules: &Rules, waived: &[Override]) -> (GuardOutcome, String) {
+    let said = match (rules.limits.second_person, waived.is_empty()) {
+        (false, _) => "the fleet asks for none",
+        (true, true) => "nothing is waived",
+        (true, false) => "the run waits until another person has approved it",
+    };
+    (GuardOutcome::NotAsked, said.to_owned())
 }
 
 fn lock(plan: &Plan, state: Option<&State>) -> (GuardOutcome, String) {
