@@ -14,6 +14,7 @@ use super::client::{Client, Tls};
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::run::args::{RunCommand, StartArgs};
+use super::screen::To;
 use super::{plan::Binding, watch};
 use crate::app::{self, AppError};
 use crate::bundles;
@@ -29,6 +30,7 @@ mod confirm;
 mod journal;
 mod members;
 mod merge;
+mod people;
 
 use journal::{TAKEN, heads, open, unusable};
 use members::told;
@@ -93,6 +95,9 @@ pub struct LocalRunArgs {
     /// The run's epoch is to be above this one, if no member can tell which were used
     #[arg(long, value_name = "EPOCH", default_value_t = 0)]
     above: u64,
+    /// Where the run is reached from other terminals of this machine; port 0: a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: std::net::SocketAddr,
     /// What you would be asked to type
     #[arg(long, value_name = "TEXT")]
     confirm: Option<String>,
@@ -121,6 +126,10 @@ pub async fn run(command: LocalCommand, client: &mut Client, output: &mut Output
 }
 
 async fn local_run(args: LocalRunArgs, client: &Client, output: &mut Output) -> Result<Exit, Failure> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Failure::usage(format!("--listen {}: anybody could reach that", args.listen))
+            .hint("an address of this machine alone, as in 127.0.0.1:7767"));
+    }
     if args.site == args.binding.from {
         return Err(Failure::usage(format!("this machine stands in {}, which is to be left", args.site))
             .hint("run it from a site that stays"));
@@ -181,8 +190,10 @@ async fn local_run(args: LocalRunArgs, client: &Client, output: &mut Output) -> 
         output.err.line(format!("epoch {epoch}; in another terminal: standfast status -s {address}"))?;
         let mut here = Client::new(&[address.to_string()], &Tls::default(), Duration::from_secs(10))?;
         leads(&mut here, bundle.digest.as_str()).await?;
-        match live {
-            Some(head) => watch::follow(&mut here, output, head.id.as_str(), super::screen::To::Data).await,
+        let (id, mut exit) = match live {
+            Some(head) => {
+                (head.id.to_string(), watch::follow(&mut here, output, head.id.as_str(), To::Data).await?)
+            }
             None => {
                 let start = StartArgs {
                     binding: args.binding,
@@ -193,11 +204,20 @@ async fn local_run(args: LocalRunArgs, client: &Client, output: &mut Output) -> 
                     overrides: args.overrides,
                     request_id: Some(format!("local-{epoch}")),
                 };
-                super::run::run(RunCommand::Start(start), &mut here, output).await
+                let exit = super::run::run(RunCommand::Start(start), &mut here, output).await?;
+                (people::newest(&mut here).await?, exit)
             }
+        };
+        while exit == Exit::Waiting {
+            output
+                .err
+                .line(format!("it waits for you: the same with -s {address}; Ctrl-C stops here for now"))?;
+            people::decided(&mut here, &id).await?;
+            exit = watch::follow(&mut here, output, &id, To::Progress).await?;
         }
+        Ok((exit, people::report(&mut here, &id, &args.journal).await?))
     };
-    let done = tokio::select! {
+    let done: Result<_, Failure> = tokio::select! {
         ended = &mut member => {
             ended.map_err(cannot)?;
             return Err(Failure::new(Exit::Failed, "ended by a signal").hint("the same command goes on with the run"));
@@ -206,7 +226,8 @@ async fn local_run(args: LocalRunArgs, client: &Client, output: &mut Output) -> 
     };
     signalled.cancel();
     member.await.map_err(cannot)?;
-    let exit = done?;
+    let (exit, report) = done?;
+    output.err.line(format!("what happened stands in {}", report.display()))?;
     output.err.line(format!(
         "when the store takes writes again: standfast local merge --journal {} --reason ...",
         args.journal.display()
@@ -224,11 +245,11 @@ fn settings(args: &LocalRunArgs) -> Settings {
         secrets_dir: args.secrets_dir.clone(),
         bundle_dir: Some(args.bundle.clone()),
         store: settings::Store::Embedded,
-        listen: settings::Listen { grpc: loopback, http: loopback, advertise: None },
+        listen: settings::Listen { grpc: args.listen, http: loopback, advertise: None },
         tls: None,
         log: settings::Log {
             format: settings::LogFormat::Text,
-            level: "warn,standfast::survival=error".into(),
+            level: "warn,standfast::survival=error,standfast::observer=error".into(),
         },
         probe_source: None,
         probe_concurrency: 64,

@@ -115,3 +115,42 @@ async fn a_restored_store_is_led_by_nobody_until_a_person_says_so() {
     let audit = standfast(&[member.address], "audit list").await;
     assert!(audit.out.contains("raised the epoch from 3 to 40: restored"), "{audit:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_run_stays_there_while_it_waits_for_people() {
+    let tool = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (bundle, journal) = (folder.path().join("bundle"), folder.path().join("journal"));
+    std::fs::create_dir(&bundle).unwrap();
+    for (name, text) in files(tool.local_addr().unwrap().port()) {
+        std::fs::write(bundle.join(name), text).unwrap();
+    }
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let line = format!(
+        "local run shop --from a --to b --mode drill --reason fire --site b --bundle {} --journal {} --listen {free}",
+        bundle.display(),
+        journal.display()
+    );
+    let nobody = "127.0.0.1:1".parse().unwrap();
+    let run = async {
+        let words: Vec<&str> =
+            line.split(' ').chain(["--confirm", "run shop from a without quorum"]).collect();
+        standfast_words(&[nobody], &words).await
+    };
+    let people = async {
+        soon("it waits for an approval", async || {
+            standfast(&[free], "run list").await.out.contains("r1001-1") && {
+                let status = standfast(&[free], "status").await;
+                status.out.contains("approve")
+            }
+        })
+        .await;
+        let approved = standfast(&[free], "run approve r1001-1 --step word --reason go").await;
+        assert_eq!(approved.exit(), Exit::Done, "{approved:?}");
+    };
+    let (seen, ()) = tokio::join!(run, people);
+    assert_eq!(seen.exit(), Exit::Done, "{seen:?}");
+    assert!(seen.err.contains("it waits for you"), "{seen:?}");
+    let report = std::fs::read_to_string(journal.join("r1001-1.md")).unwrap();
+    assert!(report.contains("go"), "{report}");
+}
