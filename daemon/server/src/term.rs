@@ -388,12 +388,21 @@ impl Run {
                 log(&run, &events);
                 let guarded = self.deps.guarded.clone();
                 let stored = self.stored.remove(&run);
-                self.beside(async move {
+                // The end of a run writes hold-downs: what was written of them before must not come after.
+                let (ends, before) = match ending {
+                    Some(_) => (true, self.keeping.take()),
+                    None => (false, None),
+                };
+                let writing = self.beside(async move {
+                    settled(before).await;
                     Some(match append(&guarded, &run, stored, &events, &answers, ending).await {
                         Ok(stored) => Input::Appended(run, stored),
                         Err(lost) => Input::Lost(lost),
                     })
                 });
+                if ends {
+                    self.keeping = Some(writing);
+                }
             }
             Effect::Run(run, effect) => self.perform_run(&run, effect),
             // The next leader asks anew, and nothing waits for this one.
@@ -421,7 +430,9 @@ impl Run {
             Effect::Readiness(known) => {
                 drop(self.put(vec![Op::put(READINESS, records::encode(&known))]));
             }
-            Effect::Holds(holds) => drop(self.put(vec![Op::put(HOLDS, records::encode(&holds))])),
+            Effect::Holds(holds) => {
+                self.ordered(vec![Op::put(HOLDS, records::encode(&holds))], Vec::new());
+            }
             Effect::Unfence { site, request } => {
                 tracing::warn!(%site, "a fenced site may come back");
                 let (mut ops, facts) = self.answer(&request, Ok(None));
@@ -454,12 +465,14 @@ impl Run {
             Keep::Moves(moves) => Op::put(MOVES, records::encode(moves)),
             Keep::Switches(switches) => Op::put(SWITCHES, records::encode(switches)),
         });
+        self.ordered(ops, facts);
+    }
+
+    /// Writes after everything of this kind that was to be written before.
+    fn ordered(&mut self, ops: Vec<Op>, facts: Vec<Fact>) {
         let (guarded, before) = (self.deps.guarded.clone(), self.keeping.take());
         self.keeping = Some(self.beside(async move {
-            if let Some(before) = before {
-                // One that panicked has written nothing.
-                let _ = before.await;
-            }
+            settled(before).await;
             guarded.tell(ops, facts).await.err().map(Input::Lost)
         }));
     }
@@ -494,6 +507,13 @@ impl Run {
                 }
             });
         }
+    }
+}
+
+/// A write that was begun is over. One that panicked has written nothing.
+async fn settled(before: Option<JoinHandle<()>>) {
+    if let Some(before) = before {
+        let _ = before.await;
     }
 }
 

@@ -80,6 +80,11 @@ fn a_leader_that_does_not_wait_for_what_lingers_is_found() {
 }
 
 #[test]
+fn a_leader_that_promotes_what_is_too_far_behind_is_found() {
+    finds(Mutant::NoLag, 1..=150, "no promotion without its guards");
+}
+
+#[test]
 fn a_fence_without_proof_is_found_and_shrunk() {
     let town = Town::with(Mutant::FenceWithoutProof);
     let outcome = town.seed(1);

@@ -3,7 +3,7 @@
 use super::fence::Proving;
 use super::member::Wake;
 use super::term::Word;
-use super::{Cluster, Happening, setting};
+use super::{Cluster, Happening, Mutant, setting};
 use crate::dice::Share;
 use crate::world::{Came, Deed, Question, Seen, Site};
 use standfast_core::action::{Failure, FailureKind, Inspection};
@@ -142,6 +142,7 @@ impl Cluster<'_> {
     }
 
     fn required(&mut self, member: usize, digest: &Digest) -> Vec<Answer> {
+        self.judge.asked(self.behind > 0);
         let asked = setting::model(self.cases, digest).require.iter();
         asked.map(|(_, question)| self.ask(member, question)).collect()
     }
@@ -150,7 +151,11 @@ impl Cluster<'_> {
         self.look_from(member);
         match self.world.ask(&self.case.targets, question) {
             Seen::Silent => Answer::Unknown("no answer".into()),
-            Seen::Holds if matches!(question, Question::Lag { .. }) && self.behind > 0 => {
+            Seen::Holds
+                if matches!(question, Question::Lag { .. })
+                    && self.behind > 0
+                    && !self.breaks(Mutant::NoLag) =>
+            {
                 Answer::Fails("further behind than is allowed".into())
             }
             Seen::Holds => Answer::Holds("it is so".into()),

@@ -62,6 +62,8 @@ pub(super) struct Judge {
     acknowledged: BTreeMap<RunId, u64>,
     leaders: BTreeMap<Epoch, usize>,
     epoch: Epoch,
+    /// Whether the replicas were further behind than is allowed when a run last asked.
+    behind: bool,
     /// When each epoch began.
     begun: BTreeMap<Epoch, Duration>,
     /// Until when a site is held down.
@@ -85,6 +87,7 @@ impl Judge {
             acknowledged: BTreeMap::new(),
             leaders: BTreeMap::new(),
             epoch: Epoch(0),
+            behind: false,
             begun: BTreeMap::new(),
             holds: BTreeMap::new(),
             unreached: [[None; SITES]; SITES],
@@ -170,6 +173,11 @@ impl Judge {
             self.asks.len()
         );
         self.note("what was begun comes to its end once everything is mended", what, now);
+    }
+
+    /// What a plan requires is asked, of replicas that are too far behind or not.
+    pub(super) fn asked(&mut self, behind: bool) {
+        self.behind = behind;
     }
 
     /// A member leads.
@@ -378,6 +386,9 @@ impl Judge {
                 evidence.iter().enumerate().find(|(at, seen)| !seen.answer.holds() && !waived.contains(at));
             if let Some((_, seen)) = unmet {
                 let what = format!("run {id} goes on, and {} does not hold", seen.what);
+                self.note("no promotion without its guards", what, now);
+            } else if self.behind && waived.is_empty() {
+                let what = format!("run {id} goes on, and its replica is too far behind");
                 self.note("no promotion without its guards", what, now);
             }
         }

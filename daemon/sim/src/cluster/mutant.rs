@@ -23,11 +23,13 @@ pub enum Mutant {
     NoFencedKey,
     /// What an earlier leader began is not waited out.
     NoLinger,
+    /// A replica that is too far behind is said to be near enough.
+    NoLag,
 }
 
 impl Mutant {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoGuards,
         Self::NoDemotion,
         Self::FenceWithoutProof,
@@ -38,6 +40,7 @@ impl Mutant {
         Self::NoSentry,
         Self::NoFencedKey,
         Self::NoLinger,
+        Self::NoLag,
     ];
 
     /// As it is called on the command line.
@@ -53,6 +56,7 @@ impl Mutant {
             Self::NoSentry => "no-sentry",
             Self::NoFencedKey => "no-fenced-key",
             Self::NoLinger => "no-linger",
+            Self::NoLag => "no-lag",
         }
     }
 }
