@@ -303,6 +303,19 @@ async fn postgres_lag_is_that_of_the_moment_when_the_primary_died() -> Outcome {
     assert_eq!(behind(&first), behind(&second), "the lag does not grow, only its age does");
     assert_ne!(first, second);
 
+    // Cut off instead, it does not even refuse: that costs a second, however much time there is.
+    let deaf = Deaf::new().await?;
+    let dsn = format!("host={} port={} user=standfast", deaf.address.ip(), deaf.address.port());
+    let silent = Check::PostgresLag {
+        replica: b.clone(),
+        others: vec![Database { dsn, ..a.clone() }],
+        limit: LagLimit::Below(Span::ms(5_000)),
+    };
+    let asked = Instant::now();
+    let answer = evaluate(&silent, &given.env, Duration::from_secs(10)).await;
+    assert!(answer.holds(), "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_millis(1_900), "after {:?}", asked.elapsed());
+
     let newcomer = Given::new()?;
     newcomer.secret("orders", &standby.passwords.standfast)?;
     unknown(&newcomer, &below(5_000), &["never seen a primary"]).await;

@@ -5,7 +5,7 @@
 //! program started once more, by `integration/lab.sh`.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use standfast_core::timing::Profile;
 use tokio::process::Command;
@@ -133,9 +133,13 @@ async fn once(
     profile: Profile,
     leaders: &'static str,
 ) -> Result<(Duration, usize)> {
-    let setup = Setup::new(Kind::Etcd).led_from(leaders).guarded().edited(move |bundle| match profile {
-        Profile::Fast => Ok(()),
-        Profile::Default => bundle.edit_fleet("timing: {profile: fast}", "timing: {profile: default}"),
+    let setup = Setup::new(Kind::Etcd).led_from(leaders).guarded().edited(move |bundle| {
+        // A balancer that is cut off is drained beside the rest: nothing has to wait for it.
+        bundle.edit_playbook("  - id: fenced\n", "  - id: fenced\n    needs: [tools]\n")?;
+        match profile {
+            Profile::Fast => Ok(()),
+            Profile::Default => bundle.edit_fleet("timing: {profile: fast}", "timing: {profile: default}"),
+        }
     });
     let world = World::start(scratch, setup, |_| {}).await?;
     let customer = world.customer().await?;
@@ -143,7 +147,7 @@ async fn once(
     world.cluster.lead_from(leaders).await?;
     world.until_steady().await?;
     world.until_enforced().await?;
-    let cut = Instant::now();
+    let (cut, wall) = (Instant::now(), SystemTime::now());
     net.cut(End::Site("a"))?;
     let served = poll(PATIENCE, || async {
         let by_b = |record: &Record| record.orders.iter().find(|order| order.site == "b").cloned();
@@ -151,9 +155,34 @@ async fn once(
         order.ok_or_else(|| customer.look(|record| format!("{:?}", record.failures.last())))
     });
     let served = served.await.map_err(|last| Error::answer("customer", format!("is not served: {last}")))?;
+    eprintln!(
+        "bench: served after {:.1} s; {}",
+        (served.acknowledged - cut).as_secs_f64(),
+        told(&world, wall).await?
+    );
     let record = customer.stop().await;
     let present = rows(&world.shop.b).await?;
     Ok((served.acknowledged - cut, record.lost(&present).len()))
+}
+
+/// When what was begun and ended, counted from the cut: where the time went.
+async fn told(world: &World, cut: SystemTime) -> Result<String> {
+    let mut api = world.cluster.api_of("w")?;
+    let Some(run) = api.runs().await?.pop() else { return Ok("no run".into()) };
+    let run = api.run(&run.id).await?;
+    let after = |at: &Option<pbjson_types::Timestamp>| {
+        let at = at.as_ref().and_then(|at| {
+            let since = Duration::new(at.seconds.try_into().ok()?, at.nanos.try_into().ok()?);
+            (SystemTime::UNIX_EPOCH + since).duration_since(cut).ok()
+        });
+        at.map_or("-".to_owned(), |at| format!("{:.1}", at.as_secs_f64()))
+    };
+    let steps = run
+        .steps
+        .iter()
+        .map(|step| format!("{} {} to {}", step.id, after(&step.started_at), after(&step.ended_at)));
+    let steps: Vec<String> = steps.collect();
+    Ok(format!("run after {}, {}", after(&run.created_at), steps.join(", ")))
 }
 
 /// One cluster, whose primary's site is cut off again and again.

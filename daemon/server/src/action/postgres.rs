@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// For the other servers of the cluster, which in an emergency are dead. The fence is what
-/// proves that; this only catches a fence that was wrong.
-const OTHERS: Duration = Duration::from_secs(1);
+/// proves that; this only catches a fence that was wrong. It is asked twice, and a site that is cut off
+/// answers neither time: every run of an emergency waits for it.
+const OTHERS: Duration = Duration::from_millis(500);
 /// Between two looks at how far the standby has replayed.
 const LOOK: Duration = Duration::from_millis(50);
 /// What is left of the deadline for reading back, after `pg_promote` was waited for.

@@ -17,6 +17,9 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+/// For a primary that may be cut off: what it said last counts as well, and that is asked for all the
+/// time.
+const SOON: Duration = Duration::from_secs(1);
 /// Servers asked at the same time.
 const AT_ONCE: usize = 16;
 
@@ -150,7 +153,8 @@ pub(super) async fn lag(
 ) -> Result<Answer, Error> {
     // A dead primary must leave time for the replica, which is asked after it: a position
     // received is never older than the one it is measured against.
-    let half = Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+    let half = deadline.saturating_duration_since(Instant::now()) / 2;
+    let half = Instant::now() + half.min(SOON);
     let asking = others.iter().map(|other| async move { (other, sample(other, env, half).await) });
     let (others, session) =
         tokio::join!(futures::future::join_all(asking), connect(replica, &env.secrets, env.source, deadline));
