@@ -21,7 +21,8 @@ pub struct Hunt {
     pub seed: u64,
     /// For all workers together.
     pub time: Duration,
-    /// Inputs of each worker; as many as there is time for when absent.
+    /// Inputs of the one worker that is started then; without it there are workers, and inputs, for as
+    /// long as there is time.
     pub count: Option<u64>,
     /// How long a worker may say nothing.
     pub still: Duration,
@@ -73,7 +74,6 @@ impl Hunt {
             }
             let worker = Worker::start(command)?;
             match worker.wait(end, self.still, &mut bag)? {
-                Ending::Over if self.count.is_some() => break,
                 Ending::Over => {}
                 Ending::Broken { how, still } => {
                     let mut input = fs::read(&current).map_err(at("reading what it died of"))?;
@@ -84,6 +84,9 @@ impl Hunt {
                     let file = pool::keep(&self.keep, &input)?;
                     bag.crashes.push(Crash { seed, how, file });
                 }
+            }
+            if self.count.is_some() {
+                break;
             }
             seed = seed.wrapping_add(1);
         }
