@@ -27,7 +27,7 @@ enum Command {
         /// Of the first worker; by the clock when absent
         #[arg(long)]
         seed: Option<u64>,
-        /// Stop a worker after so many inputs
+        /// One worker only, and no more than so many inputs
         #[arg(long)]
         count: Option<u64>,
         /// Call a worker that says nothing for so long broken
