@@ -6,9 +6,9 @@
 use crate::clock;
 use crate::guarded::Guarded;
 use crate::metrics::Metrics;
-use crate::records::{self, EPOCH, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIONS, SITES};
+use crate::records::{self, JUDGEMENT, LEADER, Leader, MEMBERS, OBSERVATIONS, SITES};
 use crate::site_lease::SiteLeases;
-use crate::store::{Compare, LeaseId, Op, OpResult, Range, RangeReply, Store, StoreError, Txn};
+use crate::store::{LeaseId, Op, OpResult, Range, RangeReply, Store, StoreError};
 use crate::term::retention::Retention;
 use crate::term::{self, Validity};
 use crate::trouble::Trouble;
@@ -25,6 +25,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+mod epoch;
+
+pub use epoch::stored_epoch;
+use epoch::{campaign, keep};
 
 /// How often the machine is given the time.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -442,49 +447,6 @@ async fn revoke(store: &dyn Store, lease: u64) {
     if let Err(error) = store.lease_revoke(LeaseId(lease)).await {
         tracing::debug!(%error, "a lease was not given back; it will expire");
     }
-}
-
-fn keep(watermark: &Watermark, epoch: Epoch, unkept: &Trouble) {
-    match watermark.raise(epoch) {
-        Ok(()) => unkept.over(),
-        Err(error) => unkept.met(error),
-    }
-}
-
-/// The store's epoch, and the compare that it is still that.
-///
-/// # Errors
-/// As [`Store::range`]; `Corrupt` when it is no number: whatever it was, it must not go back.
-pub async fn stored_epoch(store: &dyn Store) -> Result<(Epoch, Compare), StoreError> {
-    let read = store.range(Range::key(EPOCH)).await?;
-    let Some(kv) = read.kvs.first() else { return Ok((Epoch(0), Compare::absent(EPOCH))) };
-    let number = std::str::from_utf8(&kv.value).ok().and_then(|text| text.parse().ok());
-    match number.filter(|number| *number < u64::MAX) {
-        Some(number) => Ok((Epoch(number), Compare::value(EPOCH, kv.value.clone()))),
-        None => {
-            let why = "the epoch is no number".to_owned();
-            Err(StoreError::Corrupt { at: format!("key {EPOCH:?}"), why })
-        }
-    }
-}
-
-/// One transaction: if the leader key is free and the epoch unchanged, take both. Not under an epoch
-/// that was seen before.
-async fn campaign(
-    store: &dyn Store,
-    leader: &mut Leader,
-    lease: u64,
-    watermark: &Watermark,
-) -> Result<Option<u64>, StoreError> {
-    let (stored, unchanged) = stored_epoch(store).await?;
-    let Ok(epoch) = watermark.successor(stored) else { return Ok(None) };
-    leader.epoch = epoch;
-    let txn = Txn::new()
-        .when(Compare::absent(LEADER))
-        .when(unchanged)
-        .then(Op::put_leased(LEADER, records::encode(leader), LeaseId(lease)))
-        .then(Op::put(EPOCH, epoch.to_string()));
-    Ok(Some(store.txn(txn).await?).filter(|reply| reply.succeeded).map(|reply| reply.revision))
 }
 
 /// What the beat's transaction read.

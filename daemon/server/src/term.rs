@@ -9,9 +9,7 @@ use crate::guarded::{Committed, Guarded, Lost};
 use crate::lead::{Me, TICK, Word};
 use crate::look::Looker;
 use crate::metrics::Metrics;
-use crate::records::{
-    self, ASKS, Answered, Asked, FLAPS, FREEZE, HOLDS, MAINTENANCE, MOVES, READINESS, SWITCHES,
-};
+use crate::records::{self, ASKS, Asked, HOLDS, READINESS};
 use crate::runner::{Job, Runner};
 use crate::site_lease::SiteLeases;
 use crate::site_lease::fence::Fences;
@@ -20,7 +18,7 @@ use futures::future::join_all;
 use standfast_core::audit::Fact;
 use standfast_core::bundle::Bundle;
 use standfast_core::controller::RefusalKind;
-use standfast_core::controller::{Ask, Controller, Effect, Input as Ctl, Judgement, Keep, Refused, Subject};
+use standfast_core::controller::{Ask, Controller, Effect, Input as Ctl, Judgement, Refused};
 use standfast_core::engine::{self, Refusal};
 use standfast_core::ids::{Epoch, Identity, RunId, SiteId};
 use standfast_core::journal::Event;
@@ -42,9 +40,11 @@ mod load;
 mod readiness;
 pub mod retention;
 mod show;
+mod told;
 mod write;
 
 use retention::Retention;
+use told::settled;
 use write::{Stored, append, create};
 
 /// Until when the store has confirmed that this member leads, readable at any time without
@@ -352,22 +352,6 @@ impl Run {
         self.beside(async move { guarded.tell(ops, facts).await.err().map(Input::Lost) })
     }
 
-    /// What writes an answer, and what the audit has to say of it. That a run began, or did what it
-    /// was asked for, its journal says.
-    fn answer(&mut self, request: &str, answer: Result<Option<Subject>, Refusal>) -> (Vec<Op>, Vec<Fact>) {
-        let ops = answer_ops(request, answer.clone());
-        let asked = self.asked.get_mut(request).and_then(Option::take);
-        let told = matches!(&answer, Ok(Some(subject)) if !subject.existed);
-        let fact = asked.filter(|_| !told).map(|(by, ask)| {
-            let refused = match answer {
-                Ok(subject) => subject.map(|subject| format!("that is {} already", subject.run)),
-                Err(refusal) => Some(refusal.message),
-            };
-            Fact::Asked { by, ask: Box::new(ask), refused }
-        });
-        (ops, fact.into_iter().collect())
-    }
-
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Create(creation) => {
@@ -451,32 +435,6 @@ impl Run {
         }
     }
 
-    /// Stores what is kept, after all that was to be stored before.
-    fn keep(&mut self, keep: &Keep, request: Option<&str>) {
-        let (mut ops, mut facts) = request.map(|request| self.answer(request, Ok(None))).unwrap_or_default();
-        if *keep == Keep::Freeze(None) && request.is_none() {
-            facts.push(Fact::Thawed);
-        }
-        ops.push(match keep {
-            Keep::Freeze(Some(freeze)) => Op::put(FREEZE, records::encode(freeze)),
-            Keep::Freeze(None) => Op::delete(FREEZE),
-            Keep::Flaps(flaps) => Op::put(FLAPS, records::encode(flaps)),
-            Keep::Maintenance(sites) => Op::put(MAINTENANCE, records::encode(sites)),
-            Keep::Moves(moves) => Op::put(MOVES, records::encode(moves)),
-            Keep::Switches(switches) => Op::put(SWITCHES, records::encode(switches)),
-        });
-        self.ordered(ops, facts);
-    }
-
-    /// Writes after everything of this kind that was to be written before.
-    fn ordered(&mut self, ops: Vec<Op>, facts: Vec<Fact>) {
-        let (guarded, before) = (self.deps.guarded.clone(), self.keeping.take());
-        self.keeping = Some(self.beside(async move {
-            settled(before).await;
-            guarded.tell(ops, facts).await.err().map(Input::Lost)
-        }));
-    }
-
     fn perform_run(&mut self, id: &RunId, effect: engine::Effect) {
         // What is done is still verified while the term drains; the rest is for the next leader.
         if self.draining.is_some() && !matches!(effect, engine::Effect::Verify { .. }) {
@@ -508,18 +466,6 @@ impl Run {
             });
         }
     }
-}
-
-/// A write that was begun is over. One that panicked has written nothing.
-async fn settled(before: Option<JoinHandle<()>>) {
-    if let Some(before) = before {
-        let _ = before.await;
-    }
-}
-
-fn answer_ops(request: &str, answer: Result<Option<Subject>, Refusal>) -> Vec<Op> {
-    let answered = Answered::new(answer, clock::wall_ms());
-    vec![Op::put(records::answer(request), records::encode(&answered)), Op::delete(records::ask(request))]
 }
 
 /// What happens in a run, as log lines.
