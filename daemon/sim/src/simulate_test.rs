@@ -77,10 +77,10 @@ fn a_run_without_faults_succeeds_step_by_step() {
             "- requirements_met",
             "tools step_started",
             "tools step_succeeded",
-            "drain step_skipped",
             "fenced step_started",
             "fenced step_succeeded",
             "promote step_started",
+            "drain step_skipped",
             "promote step_succeeded",
             "name step_started",
             "name step_succeeded",
@@ -172,12 +172,17 @@ fn a_report_counts_every_seed_and_names_what_decides() {
     assert_eq!(seen.detection, Span::secs(36));
     let Quantiles { p50, p95, max, .. } = seen.quantiles;
     assert!(p50 < p95 && p95 <= seen.slowest.map(|slowest| slowest.took), "{p50:?} {p95:?} {max:?}");
-    // A chain: every step is on the only path, and shortening one saves all of it.
-    assert_eq!(seen.deciders.len(), 5);
-    for decider in &seen.deciders {
+    // What stands on the only path saves all of it when it is shortened; beside the promotion and
+    // the name is the drain, which may become the longer one then.
+    let alone = |decider: &&report::Decider| ["tools", "fenced", "ramp"].contains(&decider.step.as_str());
+    let (alone, beside): (Vec<_>, Vec<_>) = seen.deciders.iter().partition(alone);
+    assert_eq!(alone.len(), 3, "{alone:?}");
+    for decider in alone {
         assert_eq!(decider.runs, seen.ends["Succeeded"]);
         assert!(decider.saves.as_ms().abs_diff(decider.mean.as_ms()) <= 1, "{decider:?}");
     }
+    assert_eq!(beside.len(), 2, "{beside:?}");
+    assert!(beside.iter().all(|decider| decider.saves < decider.mean), "{beside:?}");
     let against = seen.against();
     assert!(against.last().unwrap().contains("at most 1s"), "{against:?}");
     assert_eq!(
@@ -271,7 +276,7 @@ fn a_service_is_back_with_its_own_steps_and_the_playbook_with_its_last() {
     let waits_for = |promise: &Promised| case.returns[promise.back].waits_for();
     let named: Vec<_> =
         case.promises.iter().map(|promise| (promise.service.as_str(), waits_for(promise))).collect();
-    let waits = [("deploy-tool", (false, vec![0])), ("shop", (true, vec![4])), ("shop-db", (false, vec![3]))];
+    let waits = [("deploy-tool", (false, vec![0])), ("shop", (true, vec![4])), ("shop-db", (false, vec![2]))];
     assert_eq!(named, waits);
     let outcome = case.seed(1);
     let back: Vec<Duration> =
@@ -290,9 +295,9 @@ fn what_a_playbook_expects_is_what_is_drawn() {
         )
     };
     let case = case(expecting, calm());
-    assert_eq!((case.basis(3), case.basis(4)), (Basis::Declared, Basis::Guessed));
+    assert_eq!((case.basis(2), case.basis(4)), (Basis::Declared, Basis::Guessed));
     for seed in 0..50 {
-        let own = case.seed(seed).steps[3].unwrap().own;
+        let own = case.seed(seed).steps[2].unwrap().own;
         // Beside it only the inspection, which waits a second for the dead, and the journal.
         assert!((20_900..23_300).contains(&own.as_millis()), "{own:?}");
     }

@@ -133,13 +133,9 @@ async fn once(
     profile: Profile,
     leaders: &'static str,
 ) -> Result<(Duration, usize)> {
-    let setup = Setup::new(Kind::Etcd).led_from(leaders).guarded().edited(move |bundle| {
-        // A balancer that is cut off is drained beside the rest: nothing has to wait for it.
-        bundle.edit_playbook("  - id: fenced\n", "  - id: fenced\n    needs: [tools]\n")?;
-        match profile {
-            Profile::Fast => Ok(()),
-            Profile::Default => bundle.edit_fleet("timing: {profile: fast}", "timing: {profile: default}"),
-        }
+    let setup = Setup::new(Kind::Etcd).led_from(leaders).guarded().edited(move |bundle| match profile {
+        Profile::Fast => Ok(()),
+        Profile::Default => bundle.edit_fleet("timing: {profile: fast}", "timing: {profile: default}"),
     });
     let world = World::start(scratch, setup, |_| {}).await?;
     let customer = world.customer().await?;

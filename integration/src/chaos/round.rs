@@ -108,7 +108,7 @@ impl Stage {
             // A site may be back before its fence is proven: then a person is asked, and soon.
             let fence = "any_of: [site_lease_expired]}\n";
             bundle.edit_playbook(fence, &format!("{fence}    timeout: 10s\n"))?;
-            for (number, before) in (1..).zip(["drain", "name", "ramp"]) {
+            for (number, before) in (1..).zip(["fenced", "name", "ramp"]) {
                 bundle.edit_playbook(&format!("  - id: {before}\n"), &steps(number, before, &command)?)?;
             }
             Ok(())

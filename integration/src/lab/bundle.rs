@@ -243,7 +243,7 @@ mod tests {
         let mut bundle = Bundle::shop(&places(), true).expect("rendered");
         bundle.remove_step("tools").expect("it is there");
         assert!(!bundle.playbook.contains("http.request"));
-        assert!(bundle.playbook.contains("steps:\n\n  - id: drain\n"), "{}", bundle.playbook);
+        assert!(bundle.playbook.contains("steps:\n\n  - id: fenced\n"), "{}", bundle.playbook);
         let kept = bundle.clone();
         let error = bundle.remove_step("tools").expect_err("it is gone").to_string();
         assert!(error.contains("stands 0 times"), "{error}");

@@ -90,9 +90,9 @@ pub(crate) async fn play(mut world: World) -> Outcome {
         .collect();
     let expected = [
         ("tools", "PREVIEW_CANNOT_TELL"),
-        ("drain", "PREVIEW_WOULD_DO"),
         ("fenced", "PREVIEW_WOULD_DO"),
         ("promote", "PREVIEW_WOULD_DO"),
+        ("drain", "PREVIEW_WOULD_DO"),
         ("name", "PREVIEW_WOULD_DO"),
         ("ramp", "PREVIEW_WOULD_DO"),
     ];

@@ -39,9 +39,9 @@ fn what_is_waived_is_no_error_and_is_still_shown() {
     assert!(findings.is_empty() && !findings.has_errors());
     assert_snapshot!(findings.to_text(&files("", &steps), false), @r"
     waived[SF051]: 2 attempts at `sent`, which is not idempotent
-      --> shop.yaml:40:74
+      --> shop.yaml:43:74
        |
-    40 |   - {id: sent, http.request: {endpoint: deploy-tool, at: $to, path: /x}, attempts: 2, undo: none}
+    43 |   - {id: sent, http.request: {endpoint: deploy-tool, at: $to, path: /x}, attempts: 2, undo: none}
        |                                                                          ^^^^^^^^
        |
        = note: until 2022-12-31: the tool deduplicates

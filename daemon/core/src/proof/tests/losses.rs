@@ -85,7 +85,7 @@ fn a_tool_that_is_reached_through_the_lost_site_is_a_trap() {
     );
     let by_address = found(&[("host=10.2.0.10", "host=10.1.0.11")]);
     assert!(
-        by_address.contains(&"SF100 shop.yaml:28 promote -> orders -> 10.1.0.11 -> a".to_owned()),
+        by_address.contains(&"SF100 shop.yaml:23 promote -> orders -> 10.1.0.11 -> a".to_owned()),
         "{by_address:?}"
     );
 }
@@ -94,7 +94,7 @@ fn a_tool_that_is_reached_through_the_lost_site_is_a_trap() {
 fn name_servers_secrets_and_jump_hosts_are_needed_too() {
     assert_eq!(
         found(&[("10.3.0.53:53", "10.1.0.53:53")]),
-        ["SF100 shop.yaml:34 name -> shop-name -> 10.1.0.53 -> a"]
+        ["SF100 shop.yaml:36 name -> shop-name -> 10.1.0.53 -> a"]
     );
     assert_eq!(
         with("secrets: {orders_b: {service: vault}, tsig: {site: [a, b]}}").len(),
@@ -109,7 +109,7 @@ fn name_servers_secrets_and_jump_hosts_are_needed_too() {
         [
             "SF100 fleet.yaml:23 the probe of b -> orders -> orders_b -> vault -> a",
             "SF101 fleet.yaml:34 promote -> orders -> orders_b -> vault -> a",
-            "SF100 shop.yaml:28 promote -> orders -> orders_b -> vault -> a",
+            "SF100 shop.yaml:23 promote -> orders -> orders_b -> vault -> a",
         ]
     );
     let jump = "command.run: {command: [ssh, -J, \"kim@jump.a.example.net\", db.b.example.net, promote]}";
@@ -118,7 +118,7 @@ fn name_servers_secrets_and_jump_hosts_are_needed_too() {
             "postgres.promote: {cluster: orders, at: $to}\n    timeout: 90s",
             &format!("{jump}\n    uses: [deploy-tool]\n    timeout: 90s")
         )]),
-        ["SF100 shop.yaml:28 promote -> jump.a.example.net -> a"]
+        ["SF100 shop.yaml:23 promote -> jump.a.example.net -> a"]
     );
 }
 
@@ -134,7 +134,7 @@ fn a_host_that_stands_nowhere_is_told() {
 #[test]
 fn a_step_at_the_lost_site_must_be_dispensable() {
     let told = findings(&[("    unreachable: skip          # a lost site may not answer\n", "")]);
-    assert_eq!(told.iter().map(|f| (f.code.id, f.line)).collect::<Vec<_>>(), [("SF100", 19)]);
+    assert_eq!(told.iter().map(|f| (f.code.id, f.line)).collect::<Vec<_>>(), [("SF100", 30)]);
     assert_eq!(told[0].path, ["drain", "front", "a"]);
     assert!(told[0].help.as_ref().unwrap().contains("unreachable: skip"));
     let waits = "wait.until: {all: [{http.get: {endpoint: shop-web, at: $from}}]}\n    timeout: 10s\n    on_failure: continue";
@@ -144,7 +144,7 @@ fn a_step_at_the_lost_site_must_be_dispensable() {
     )]);
     assert_eq!(
         told,
-        ["SF108 shop.yaml:24 fenced -> shop-web -> a"],
+        ["SF108 shop.yaml:19 fenced -> shop-web -> a", "SF055 shop.yaml:21"],
         "it is passed over, and the end is partial"
     );
 }
@@ -153,7 +153,7 @@ fn a_step_at_the_lost_site_must_be_dispensable() {
 #[test]
 fn a_fence_needs_one_proof_that_is_left() {
     let any = "any_of: [site_lease_expired, power_off, writes_refused]";
-    assert_eq!(found(&[(any, "any_of: [writes_refused]")]), ["SF100 shop.yaml:24 fenced -> a"]);
+    assert_eq!(found(&[(any, "any_of: [writes_refused]")]), ["SF100 shop.yaml:19 fenced -> a"]);
     assert_eq!(found(&[(any, "any_of: [writes_refused, power_off]")]), NONE);
     let command = "[ipmi-fence, rack-a, \"off\"]";
     assert_eq!(
@@ -161,7 +161,7 @@ fn a_fence_needs_one_proof_that_is_left() {
             (any, "any_of: [writes_refused, power_off]"),
             (command, "[ipmi, \"bmc.a.example.net\", \"off\"]")
         ]),
-        ["SF100 shop.yaml:24 fenced -> a"]
+        ["SF100 shop.yaml:19 fenced -> a"]
     );
 }
 
@@ -200,7 +200,7 @@ fn sites_that_share_a_feed_or_a_fire_compartment_are_lost_together() {
         [
             "SF102 fleet.yaml:33 tools -> deploy-tool -> w",
             "SF100 shop.yaml:14 tools -> deploy-tool -> w",
-            "SF100 shop.yaml:34 name -> shop-name -> 10.3.0.53 -> w",
+            "SF100 shop.yaml:36 name -> shop-name -> 10.3.0.53 -> w",
         ],
         "redundant in the same fire, and the name server stands there too"
     );

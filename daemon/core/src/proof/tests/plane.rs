@@ -74,7 +74,7 @@ fn approvers_are_let_in_by_something_that_is_left() {
         found(&[(TOOL, &login), (END, &keys), ask]),
         [
             "SF102 fleet.yaml:34 fenced -> incident-commander -> identity -> login -> a",
-            "SF100 shop.yaml:24 fenced -> incident-commander -> identity -> login -> a",
+            "SF100 shop.yaml:19 fenced -> incident-commander -> identity -> login -> a",
         ]
     );
     // Also when no step asks for anybody: a run is started by people.

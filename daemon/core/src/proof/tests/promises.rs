@@ -67,7 +67,7 @@ fn a_lower_tier_does_not_wait_for_a_higher_one() {
         ("  - id: tools ", "  - id: tools\n    restores: [front-door]\n    # "),
         (TOOL, &format!("{TOOL}\n  front-door: {{tier: 5, runs_in: {{a: active, b: standby}}}}")),
     ]);
-    assert_eq!(told, ["SF117 shop.yaml:28"]);
+    assert_eq!(told, ["SF117 shop.yaml:23"]);
 }
 
 #[test]
