@@ -7,9 +7,10 @@
 
 pub mod chain;
 
-use crate::controller::{Ask, Refused};
+use crate::controller::{Ask, Locked, Refused};
 use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId, StepId};
 use crate::journal::{Body, Event, Trigger};
+use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -124,6 +125,15 @@ pub enum Fact {
         /// For which run.
         run: RunId,
     },
+    /// A site went down too often: nothing leaves it or goes there by itself.
+    Locked {
+        /// The site.
+        site: SiteId,
+        /// How often it went down.
+        times: u64,
+        /// Within which time.
+        within: Span,
+    },
     /// A freeze has run out.
     Thawed,
     /// A bundle became the current one.
@@ -205,6 +215,12 @@ impl From<&Refused> for Fact {
     }
 }
 
+impl From<&Locked> for Fact {
+    fn from(Locked { site, times, within }: &Locked) -> Self {
+        Self::Locked { site: site.clone(), times: *times, within: *within }
+    }
+}
+
 /// One sentence.
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,6 +242,9 @@ impl fmt::Display for Fact {
                 write!(f, "a failover from {site} was refused by {guard}: {reason}")
             }
             Self::Fenced { site, run } => write!(f, "{site} is fenced, for {run}"),
+            Self::Locked { site, times, within } => {
+                write!(f, "{site} went down {times} times within {within}, and is locked")
+            }
             Self::Thawed => f.write_str("the freeze has run out"),
             Self::Applied { by, bundle, previous, reason } => {
                 let instead = previous.as_ref().map(|old| format!(" instead of {}", old.short()));

@@ -34,7 +34,7 @@ mod start;
 
 pub use engine::command::{About, RefusalKind, Unmet};
 use flaps::Flapping;
-pub use flaps::Flaps;
+pub use flaps::{Flaps, Locked};
 use holds::Holds;
 pub use kept::{Keep, Kept};
 pub use message::{Ask, Creation, Effect, Ending, Input, Judged, Judgement, Refused, Subject, site_etag};
@@ -282,7 +282,7 @@ impl Controller {
             Ask::Acknowledge { site, seen, .. } => match self.acknowledge(&site, seen.as_deref(), now) {
                 Ok(()) => {
                     effects.push(Effect::Holds(self.holds.left(now)));
-                    let keep = Keep::Flaps(self.flaps.store(self.flaps_within(), now));
+                    let keep = self.flaps.store(self.flaps_within(), now);
                     effects.push(Effect::Keep { keep, request: Some(request) });
                 }
                 Err(refusal) => effects.push(Effect::Answer { request, answer: Err(refusal) }),

@@ -3,6 +3,7 @@
 //! A site goes down when it is judged lost or partitioned, and comes back only when it is judged
 //! healthy: what is between the two is one loss, however often its verdict changes.
 
+use super::Keep;
 use crate::ids::{RunId, SiteId};
 use crate::rules::Rules;
 use crate::time::{Mono, Now, Span};
@@ -28,6 +29,17 @@ pub struct Flaps {
     pub left: BTreeMap<SiteId, RunId>,
 }
 
+/// That a site was locked, for the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// The site.
+    pub site: SiteId,
+    /// How often it went down.
+    pub times: u64,
+    /// Within which time.
+    pub within: Span,
+}
+
 impl Flaps {
     /// Grown older by `passed`, without what is older than `within`.
     fn aged(&self, passed: Duration, within: Span) -> Self {
@@ -49,12 +61,14 @@ pub(super) struct Flapping {
     at: Mono,
     stored: Mono,
     changed: bool,
+    /// Locks that nobody was told yet.
+    news: Vec<Locked>,
 }
 
 impl Flapping {
     /// Goes on from what the leader before has stored.
     pub(super) fn from(flaps: Flaps, now: Now) -> Self {
-        Self { flaps, at: now.mono, stored: now.mono, changed: false }
+        Self { flaps, at: now.mono, stored: now.mono, changed: false, news: Vec::new() }
     }
 
     /// Takes a judgement in.
@@ -66,11 +80,13 @@ impl Flapping {
                 self.changed |= self.flaps.left.remove(site).is_some() || back;
             }
             Verdict::Lost | Verdict::Partitioned if self.flaps.down.insert(site.clone()) => {
-                self.age(rules.timing.flaps_within, now);
+                let within = rules.timing.flaps_within;
+                self.age(within, now);
                 let ages = self.flaps.ages.entry(site.clone()).or_default();
                 ages.push(Span::default());
-                if ages.len() >= rules.timing.flaps as usize {
-                    self.flaps.locked.insert(site.clone());
+                let times = ages.len() as u64;
+                if times >= u64::from(rules.timing.flaps) && self.flaps.locked.insert(site.clone()) {
+                    self.news.push(Locked { site: site.clone(), times, within });
                 }
                 self.changed = true;
             }
@@ -111,16 +127,16 @@ impl Flapping {
         self.flaps.left.get(site)
     }
 
-    /// What is to be stored now.
-    pub(super) fn store(&mut self, within: Span, now: Now) -> Flaps {
+    /// What is to be stored now, and told with it.
+    pub(super) fn store(&mut self, within: Span, now: Now) -> Keep {
         self.age(within, now);
         (self.stored, self.changed) = (now.mono, false);
-        self.flaps.clone()
+        Keep::Flaps { flaps: self.flaps.clone(), locked: std::mem::take(&mut self.news) }
     }
 
     /// What is to be stored, when it is time: at once when something changed, else so that the next
     /// leader counts on, not anew.
-    pub(super) fn due(&mut self, within: Span, now: Now) -> Option<Flaps> {
+    pub(super) fn due(&mut self, within: Span, now: Now) -> Option<Keep> {
         let aged = !self.flaps.ages.is_empty() && now.mono.since(self.stored) >= STORE_EVERY;
         (self.changed || aged).then(|| self.store(within, now))
     }

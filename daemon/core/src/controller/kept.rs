@@ -4,7 +4,7 @@
 //! counted on by whoever leads, on their own clock. While nobody leads no time passes.
 
 use super::Moves;
-use super::{Controller, Effect, Flapping, Flaps, Lasting, Order, Orders};
+use super::{Controller, Effect, Flapping, Flaps, Lasting, Locked, Order, Orders};
 use crate::ids::SiteId;
 use crate::limits::Moved;
 use crate::time::{Now, Span};
@@ -32,7 +32,12 @@ pub enum Keep {
     /// Why nothing may run by itself; none: it may.
     Freeze(Option<Order>),
     /// Sites that come and go.
-    Flaps(Flaps),
+    Flaps {
+        /// All of them.
+        flaps: Flaps,
+        /// Those that are locked since this was stored last.
+        locked: Vec<Locked>,
+    },
     /// All sites in maintenance.
     Maintenance(BTreeMap<SiteId, Order>),
     /// All switches that are on.
@@ -55,7 +60,7 @@ impl Controller {
     /// What is to be stored because it has changed, or grown older.
     pub(super) fn kept_due(&mut self, now: Now) -> Vec<Effect> {
         let freeze = self.frozen.due(now).map(Keep::Freeze);
-        let flaps = self.flaps.due(self.flaps_within(), now).map(Keep::Flaps);
+        let flaps = self.flaps.due(self.flaps_within(), now);
         let maintenance = self.maintained.due(now).map(Keep::Maintenance);
         let moves = self.moves.due(now).map(Keep::Moves);
         let due = freeze.into_iter().chain(flaps).chain(maintenance).chain(moves);

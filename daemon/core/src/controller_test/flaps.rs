@@ -14,10 +14,19 @@ fn ack(site: &str) -> Ask {
 /// What was stored last, of all that was.
 fn stored(town: &Town) -> Flaps {
     let flaps = town.effects.iter().rev().find_map(|effect| match effect {
-        Effect::Keep { keep: Keep::Flaps(flaps), .. } => Some(flaps.clone()),
+        Effect::Keep { keep: Keep::Flaps { flaps, .. }, .. } => Some(flaps.clone()),
         _ => None,
     });
     flaps.unwrap_or_default()
+}
+
+/// The locks that the audit was told.
+fn told(town: &Town) -> Vec<(SiteId, u64)> {
+    let locks = town.effects.iter().filter_map(|effect| match effect {
+        Effect::Keep { keep: Keep::Flaps { locked, .. }, .. } => Some(locked),
+        _ => None,
+    });
+    locks.flatten().map(|lock| (lock.site.clone(), lock.times)).collect()
 }
 
 fn next(kept: Flaps) -> Town {
@@ -48,6 +57,7 @@ fn a_site_that_flaps_is_locked_until_a_person_has_looked() {
     town.pass(120_000);
     assert_eq!((town.created().len(), town.refusals().last()), (2, Some(&Guard::Flaps)));
     assert_eq!(stored(&town).locked, BTreeSet::from(["a".into()]), "for the next leader too");
+    assert_eq!(told(&town), [("a".into(), 3)], "once, with how often");
 
     let seen =
         |etag: &str| Ask::Acknowledge { site: "a".into(), reason: "x".into(), seen: Some(etag.into()) };

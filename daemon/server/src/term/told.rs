@@ -36,10 +36,13 @@ impl Run {
         if *keep == Keep::Freeze(None) && request.is_none() {
             facts.push(Fact::Thawed);
         }
+        if let Keep::Flaps { locked, .. } = keep {
+            facts.extend(locked.iter().map(Fact::from));
+        }
         ops.push(match keep {
             Keep::Freeze(Some(freeze)) => Op::put(FREEZE, records::encode(freeze)),
             Keep::Freeze(None) => Op::delete(FREEZE),
-            Keep::Flaps(flaps) => Op::put(FLAPS, records::encode(flaps)),
+            Keep::Flaps { flaps, .. } => Op::put(FLAPS, records::encode(flaps)),
             Keep::Maintenance(sites) => Op::put(MAINTENANCE, records::encode(sites)),
             Keep::Moves(moves) => Op::put(MOVES, records::encode(moves)),
             Keep::Switches(switches) => Op::put(SWITCHES, records::encode(switches)),

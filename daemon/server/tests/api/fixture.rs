@@ -24,6 +24,7 @@ use standfast_core::time::Mono;
 use standfast_proto::v1::bundles_client::BundlesClient;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -245,6 +246,23 @@ pub(crate) fn files(port: u16) -> Vec<(&'static str, String)> {
         ("shop.yaml", playbook("shop", ASKS)),
         ("waits.yaml", playbook("waits", waits)),
     ]
+}
+
+/// The port of a tool that is well.
+pub(crate) async fn well() -> u16 {
+    const WELL: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 1024];
+                let _ = stream.read(&mut head).await;
+                let _ = stream.write_all(WELL).await;
+            });
+        }
+    });
+    port
 }
 
 /// One member that leads, with the shop applied, and the tool.

@@ -69,3 +69,27 @@ async fn a_site_that_flaps_is_shown_and_acknowledged() {
     })
     .await;
 }
+
+/// Situation: a has gone down twice under the leader before, and goes down again. Expectation: whoever leads
+/// locks it, and the audit says so, as of every decision: how often it went down within which time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_stands_in_the_audit() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let port = well().await;
+    let store = store().await;
+    let kept = r#"{"down": [], "ages": {"a": [60000, 30000]}, "locked": [], "left": {}}"#;
+    store.txn(Txn { then: vec![Op::put(FLAPS, kept)], ..Txn::default() }).await.unwrap();
+    let mut member = Daemon::answers("w1", "w", &store).await.observing().leading();
+    let mut files = files(port);
+    let (well, dead) = (format!("a: \"http://127.0.0.1:{port}"), format!("a: \"http://127.0.0.1:{gone}"));
+    files[0].1 = files[0].1.replace(&well, &dead) + "single_observer: act\n";
+    member.apply(&files).await;
+    let told = "a went down 3 times within 30m, and is locked";
+    soon("the audit tells the lock", async || {
+        standfast(&[member.address], "audit list").await.out.contains(told)
+    })
+    .await;
+    let listed = standfast(&[member.address], "audit list").await.out;
+    assert_eq!(listed.matches(told).count(), 1, "once: {listed}");
+    assert_eq!(standfast(&[member.address], "audit verify").await.exit(), Exit::Done);
+}

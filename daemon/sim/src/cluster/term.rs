@@ -268,7 +268,7 @@ impl Cluster<'_> {
         let Some(leading) = &mut self.members[member].leading else { return };
         let mut ops = request.map(|request| answer_ops(request, Ok(None))).unwrap_or_default();
         // Nobody here freezes the cluster.
-        if let Keep::Flaps(flaps) = keep {
+        if let Keep::Flaps { flaps, .. } = keep {
             ops.push(Op::Put(Key::Flaps, Value::Flaps(Arc::new(flaps))));
         }
         // What nobody reads again here is not written.
