@@ -264,14 +264,11 @@ impl Controller {
         match ask {
             Ask::Start { .. } => self.begin(Wish { request, by, ask, required }, now, effects),
             Ask::Run { run, command, .. } if self.is_alone(&by, &run, &command) => {
-                let message = "who waives something does not approve it: that takes another person";
-                let refusal = Refusal::new(RefusalKind::Precondition, message);
-                let answer = Err(refusal.about(About::Guard(Guard::SecondPerson)));
-                effects.push(Effect::Answer { request, answer });
+                effects.push(Effect::Answer { request, answer: Err(engine::command::alone()) });
             }
             Ask::Run { run, command, seen } if self.engines.contains_key(&run) => {
-                let roles = self.roles(&by);
-                let command = engine::Input::Command { request, by, roles, command, seen };
+                let (roles, two) = (self.roles(&by), self.overrides_take_two());
+                let command = engine::Input::Command { request, by, roles, two, command, seen };
                 self.drive(&run, command, now, effects);
             }
             Ask::Run { run, .. } => {

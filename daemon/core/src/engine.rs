@@ -32,6 +32,7 @@ struct Wish {
     request: String,
     by: Identity,
     roles: BTreeSet<String>,
+    two: bool,
     command: Command,
     seen: Option<u64>,
 }
@@ -109,8 +110,8 @@ impl Engine {
             Input::Verified { step, evidence } => self.verified(step, evidence),
             Input::UndoInspected { step, found } => self.undo_inspected(step, found, now),
             Input::Undone { step, result } => self.undo_acted(step, result, &mut effects),
-            Input::Command { request, by, roles, command, seen } => {
-                self.wishes.push_back(Wish { request, by, roles, command, seen });
+            Input::Command { request, by, roles, two, command, seen } => {
+                self.wishes.push_back(Wish { request, by, roles, two, command, seen });
             }
             Input::Withdrawn(why) if self.run.state() == State::Proposed && !self.busy() => {
                 self.queue.push(Body::Ended { end: End::Cancelled, why });
@@ -350,9 +351,12 @@ impl Engine {
     /// Starts whatever may start now.
     fn advance(&mut self, now: Now, effects: &mut Vec<Effect>) {
         while !self.busy() {
-            let Some(Wish { request, by, roles, command, seen }) = self.wishes.pop_front() else { break };
-            let judged = command::fresh(&self.run, seen)
-                .and_then(|()| command::judge(&self.run, &by, &roles, &command));
+            let Some(Wish { request, by, roles, two, command, seen }) = self.wishes.pop_front() else {
+                break;
+            };
+            let person = command::Person { by: &by, roles: &roles, two };
+            let judged =
+                command::fresh(&self.run, seen).and_then(|()| command::judge(&self.run, &person, &command));
             match judged {
                 Ok(bodies) => {
                     // Whatever is still asked about the step does not matter any more.

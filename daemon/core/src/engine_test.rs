@@ -18,6 +18,8 @@ mod people;
 mod races;
 #[path = "engine_test/takeover.rs"]
 mod takeover;
+#[path = "engine_test/two.rs"]
+mod two;
 #[path = "engine_test/undo.rs"]
 mod undo;
 
@@ -194,8 +196,13 @@ impl Bench {
     }
 
     fn command(&mut self, command: Command, by: &str, roles: &[&str]) {
+        self.ask(command, by, roles, false);
+    }
+
+    /// With `two`: in a fleet in which an override takes two.
+    fn ask(&mut self, command: Command, by: &str, roles: &[&str], two: bool) {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        self.give(Input::Command { request: "q".into(), by: by.into(), roles, command, seen: None });
+        self.give(Input::Command { request: "q".into(), by: by.into(), roles, two, command, seen: None });
     }
 
     fn states(&self) -> Vec<StepState> {

@@ -168,7 +168,7 @@ pub enum Body {
         /// It waits for approval.
         proposed: bool,
     },
-    /// A proposed run may start.
+    /// A proposed run may start, or what somebody has asked to waive may give way.
     Approved {
         /// Who.
         by: Identity,
@@ -177,6 +177,16 @@ pub enum Body {
     },
     /// A new leader goes on; what was under way is Unknown from here.
     TookOver,
+    /// Somebody would waive the requirements, or gives their word for a step, where that takes another
+    /// person too: nothing gives way before one has approved it.
+    OverrideAsked {
+        /// The step; none for the requirements.
+        step: Option<StepId>,
+        /// Who.
+        by: Identity,
+        /// Why.
+        reason: String,
+    },
     /// A requirement is waived.
     Waived {
         /// Its place in the plan.
@@ -355,7 +365,9 @@ impl Body {
             | Self::StepUndone { step, .. }
             | Self::UndoFailed { step, .. }
             | Self::ApprovalGiven { step, .. } => Some(step),
-            Self::Retried { step, .. } | Self::Blocked(Block { step, .. }) => step.as_ref(),
+            Self::Retried { step, .. }
+            | Self::OverrideAsked { step, .. }
+            | Self::Blocked(Block { step, .. }) => step.as_ref(),
             _ => None,
         }
     }

@@ -120,6 +120,21 @@ pub struct StepRecord {
     pub undo_attempt: u32,
 }
 
+/// What somebody would override, and another person has to approve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overriding {
+    /// Who asked for it.
+    pub by: Identity,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for Overriding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} overrides it ({}): another person has to approve that", self.by, self.reason)
+    }
+}
+
 /// An event that cannot follow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("journal entry {sequence} cannot follow: {why}")]
@@ -145,6 +160,8 @@ pub struct Run {
     pub steps: Vec<StepRecord>,
     /// What people must decide, by step.
     pub blocks: BTreeMap<Option<StepId>, Block>,
+    /// What waits for a second person, by step; none for the requirements.
+    pub overriding: BTreeMap<Option<StepId>, Overriding>,
     /// Requirements that a person waived.
     pub waived: BTreeSet<usize>,
     /// Whether the requirements held.
@@ -229,6 +246,7 @@ impl Run {
             trigger: trigger.clone(),
             steps: vec![pending; plan.steps.len()],
             blocks: BTreeMap::new(),
+            overriding: BTreeMap::new(),
             waived: BTreeSet::new(),
             cleared: false,
             crossed: false,
@@ -357,6 +375,7 @@ impl Run {
             let step =
                 block.step.as_ref().map_or_else(|| "requirements".into(), |step| format!("step {step}"));
             waits.push(format!("{step}: {}", block.why));
+            waits.extend(self.overriding.get(&block.step).map(|asked| format!("{step}: {asked}")));
         }
         for (record, step) in self.steps.iter().zip(&self.plan.steps) {
             if let (StepState::Started, Action::ApprovalAsk { role, quorum, message }) =

@@ -37,6 +37,7 @@ mod api {
     mod seen;
     mod stale;
     mod taken_up;
+    mod two_people;
     mod watching;
     mod wishes;
 }

@@ -60,8 +60,12 @@ impl Controller {
 
     /// Whether a run with these overrides waits for a second person.
     pub(super) fn takes_two(&self, overrides: &[Override]) -> bool {
-        let asked = self.bundle.as_ref().is_some_and(|(_, rules)| rules.limits.second_person);
-        asked && !overrides.is_empty()
+        self.overrides_take_two() && !overrides.is_empty()
+    }
+
+    /// Whether the fleet asks for a second person.
+    pub(super) fn overrides_take_two(&self) -> bool {
+        self.bundle.as_ref().is_some_and(|(_, rules)| rules.limits.second_person)
     }
 
     /// Whether `by` would approve the run that they have started themselves. A run of a person waits for

@@ -131,3 +131,26 @@ fn what_one_waives_another_approves() {
     approve("lee", &mut town);
     assert_eq!(town.ends(), [End::Succeeded]);
 }
+
+/// Situation: the fleet asks for a second person, kim's run blocks on what it requires, and kim waives it
+/// there. Expectation: as if it had been waived at the start: another person has to approve it.
+#[test]
+fn what_one_waives_in_a_run_another_approves() {
+    let mut town = town("overrides: {second_person: true}\n");
+    town.requirement = Answer::Fails("no".into());
+    let run = town.ask("kim", start("now", vec![])).unwrap().unwrap().unwrap().run;
+    town.pass(2_000);
+    let approve = |by: &str, town: &mut Town| {
+        let command = Command::Approve { step: None, reason: "so be it".into() };
+        town.effects.clear();
+        town.ask(by, Ask::Run { run: run.clone(), command, seen: None })
+    };
+    approve("kim", &mut town);
+    town.pass(2_000);
+    assert_eq!(town.controller.run(&run).unwrap().state(), State::Blocked, "one person is not enough");
+    let refusal = approve("kim", &mut town).unwrap().unwrap_err();
+    assert_eq!(refusal.about, Some(About::Guard(Guard::SecondPerson)), "{}", refusal.message);
+    approve("lee", &mut town);
+    town.pass(2_000);
+    assert_eq!(town.ends(), [End::Succeeded]);
+}

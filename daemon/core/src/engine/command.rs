@@ -5,7 +5,7 @@ use crate::check::Answer;
 use crate::guard::Guard;
 use crate::ids::{Identity, RunId, SiteId, StepId};
 use crate::journal::{Body, End, Evidence};
-use crate::run::{Run, State, StepState};
+use crate::run::{Overriding, Run, State, StepState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -156,13 +156,35 @@ pub fn fresh(run: &Run, seen: Option<u64>) -> Result<(), Refusal> {
     }
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// The name in the certificate.
+    pub by: &'a Identity,
+    /// The roles of that name.
+    pub roles: &'a BTreeSet<String>,
+    /// What they override takes another person too.
+    pub two: bool,
+}
+
+/// Whose override an approval is.
+enum Whose {
+    /// Of the person alone.
+    Theirs,
+    /// Of the person, once another approves it.
+    Asked,
+    /// Of somebody else, and the person approves it.
+    Approved(Overriding),
+}
+
+/// Who overrides something would approve that too.
+pub(crate) fn alone() -> Refusal {
+    precondition("who overrides something does not approve that too: it takes another person")
+        .about(About::Guard(Guard::SecondPerson))
+}
+
 /// The entries that carry `command` out, or why not.
-pub fn judge(
-    run: &Run,
-    by: &Identity,
-    roles: &BTreeSet<String>,
-    command: &Command,
-) -> Result<Vec<Body>, Refusal> {
+pub fn judge(run: &Run, person: &Person<'_>, command: &Command) -> Result<Vec<Body>, Refusal> {
     let state = run.state();
     if let State::Ended(end) = state {
         return Err(precondition(format!("the run has ended: {end}")));
@@ -172,10 +194,10 @@ pub fn judge(
             "the run is being rolled back; it can only be ended where it stands: abort",
         ));
     }
-    let by = by.clone();
+    let by = person.by.clone();
     match command {
-        Command::Approve { step: None, reason } => approve_run(run, by, roles, reason),
-        Command::Approve { step: Some(step), reason } => approve_step(run, by, roles, step, reason),
+        Command::Approve { step: None, reason } => approve_run(run, person, reason),
+        Command::Approve { step: Some(step), reason } => approve_step(run, person, step, reason),
         Command::Reject { reason } => match state {
             State::Proposed => {
                 Ok(vec![Body::Ended { end: End::Cancelled, why: format!("rejected by {by}: {reason}") }])
@@ -268,12 +290,24 @@ fn asks_approval(run: &Run) -> bool {
     })
 }
 
-fn needs_role(by: &Identity, roles: &BTreeSet<String>, role: &str) -> Result<(), Refusal> {
-    if roles.contains(role) {
-        return Ok(());
+impl Person<'_> {
+    fn needs(&self, role: &str) -> Result<(), Refusal> {
+        if self.roles.contains(role) {
+            return Ok(());
+        }
+        let message = format!("this takes the role {role}, which the fleet does not give to {}", self.by);
+        Err(Refusal::new(RefusalKind::Denied, message).about(About::Role(role.into())))
     }
-    let message = format!("this takes the role {role}, which the fleet does not give to {by}");
-    Err(Refusal::new(RefusalKind::Denied, message).about(About::Role(role.into())))
+
+    /// Whose override of a step, or of the requirements, their approval is.
+    fn overrides(&self, run: &Run, step: Option<&StepId>) -> Result<Whose, Refusal> {
+        match run.overriding.get(&step.cloned()) {
+            _ if !self.two => Ok(Whose::Theirs),
+            None => Ok(Whose::Asked),
+            Some(asked) if asked.by == *self.by => Err(alone()),
+            Some(asked) => Ok(Whose::Approved(asked.clone())),
+        }
+    }
 }
 
 /// A safety rule gives way to this person: the journal must be able to say why.
@@ -286,45 +320,49 @@ fn needs_reason(reason: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn approve_run(
-    run: &Run,
-    by: Identity,
-    roles: &BTreeSet<String>,
-    reason: &str,
-) -> Result<Vec<Body>, Refusal> {
+fn approve_run(run: &Run, person: &Person<'_>, reason: &str) -> Result<Vec<Body>, Refusal> {
+    let (by, reason) = (person.by.clone(), reason.to_owned());
     if run.state() == State::Proposed {
-        return Ok(vec![Body::Approved { by, reason: reason.into() }]);
+        return Ok(vec![Body::Approved { by, reason }]);
     }
     if !run.blocks.contains_key(&None) {
         return Err(precondition(format!("the run is {}; name the step to approve", run.state())));
     }
     let open = run.plan.require.iter().enumerate().filter(|(index, _)| !run.waived.contains(index));
-    let mut bodies = Vec::new();
-    for (requirement, spec) in open {
-        // Those that hold by themselves need no waiver; those that nobody may waive stay.
-        if let Some(role) = &spec.override_by {
-            needs_role(&by, roles, role)?;
-            needs_reason(reason)?;
-            bodies.push(Body::Waived { requirement, by: by.clone(), reason: reason.into() });
-        }
-    }
-    if bodies.is_empty() {
+    // Those that hold by themselves need no waiver; those that nobody may waive stay.
+    let open: Vec<(usize, &String)> =
+        open.filter_map(|(index, spec)| Some((index, spec.override_by.as_ref()?))).collect();
+    if open.is_empty() {
         return Err(precondition("no role may waive these requirements; mend the cause and retry"));
     }
-    Ok(bodies)
+    let whose = person.overrides(run, None)?;
+    if !matches!(whose, Whose::Approved(_)) {
+        open.iter().try_for_each(|(_, role)| person.needs(role))?;
+    }
+    needs_reason(&reason)?;
+    let waive = |by: &Identity, reason: &str| {
+        let waived = |(requirement, _): &(usize, _)| Body::Waived {
+            requirement: *requirement,
+            by: by.clone(),
+            reason: reason.to_owned(),
+        };
+        open.iter().map(waived).collect::<Vec<Body>>()
+    };
+    Ok(match whose {
+        Whose::Theirs => waive(&by, &reason),
+        Whose::Asked => vec![Body::OverrideAsked { step: None, by, reason }],
+        Whose::Approved(Overriding { by: first, reason: why }) => {
+            [vec![Body::Approved { by, reason }], waive(&first, &why)].concat()
+        }
+    })
 }
 
-fn approve_step(
-    run: &Run,
-    by: Identity,
-    roles: &BTreeSet<String>,
-    step: &StepId,
-    reason: &str,
-) -> Result<Vec<Body>, Refusal> {
+fn approve_step(run: &Run, person: &Person<'_>, step: &StepId, reason: &str) -> Result<Vec<Body>, Refusal> {
     let record = find(run, step)?;
     match find_action(run, step) {
         Action::ApprovalAsk { role, .. } if record.state == StepState::Started => {
-            needs_role(&by, roles, role)?;
+            person.needs(role)?;
+            let by = person.by.clone();
             if record.approvals.contains(&by) {
                 return Err(precondition(format!("{by} has approved already; another person is needed")));
             }
@@ -340,13 +378,38 @@ fn approve_step(
                     "step {step} does not list operator_word: nobody's word can replace the proof"
                 ))
             })?;
-            needs_role(&by, roles, role)?;
-            needs_reason(reason)?;
-            let answer = Answer::Holds(format!("on the word of {by} that {site} cannot write: {reason}"));
-            let evidence = vec![Evidence { what: "fence.prove".into(), answer }];
-            let word = Body::ApprovalGiven { step: step.clone(), by, reason: reason.into() };
-            Ok(vec![word, Body::StepSucceeded { step: step.clone(), evidence }])
+            give_word(run, person, (step, site, role), reason)
         }
         _ => Err(precondition(format!("step {step} is {} and asks for no approval", record.state))),
     }
+}
+
+/// Somebody's word that `site` cannot write.
+fn give_word(
+    run: &Run,
+    person: &Person<'_>,
+    (step, site, role): (&StepId, &SiteId, &str),
+    reason: &str,
+) -> Result<Vec<Body>, Refusal> {
+    let whose = person.overrides(run, Some(step))?;
+    if !matches!(whose, Whose::Approved(_)) {
+        person.needs(role)?;
+    }
+    needs_reason(reason)?;
+    let (by, reason, step) = (person.by.clone(), reason.to_owned(), step.clone());
+    let word = |by: Identity, reason: String, approved: &str| {
+        let said = format!("on the word of {by} that {site} cannot write: {reason}{approved}");
+        let evidence = vec![Evidence { what: "fence.prove".into(), answer: Answer::Holds(said) }];
+        let given = Body::ApprovalGiven { step: step.clone(), by, reason };
+        [given, Body::StepSucceeded { step: step.clone(), evidence }]
+    };
+    Ok(match whose {
+        Whose::Theirs => word(by, reason, "").into(),
+        Whose::Asked => vec![Body::OverrideAsked { step: Some(step.clone()), by, reason }],
+        Whose::Approved(Overriding { by: first, reason: why }) => {
+            let approved = format!("; approved by {by}: {reason}");
+            let approval = Body::Approved { by, reason };
+            [approval].into_iter().chain(word(first, why, &approved)).collect()
+        }
+    })
 }

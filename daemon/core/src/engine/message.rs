@@ -59,6 +59,8 @@ pub enum Input {
         by: Identity,
         /// The roles of that name.
         roles: BTreeSet<String>,
+        /// What they override takes another person too.
+        two: bool,
         /// What.
         command: Command,
         /// The last entry that the person has seen, if they insist on it.

@@ -47,7 +47,7 @@ fn an_unclear_end_follows_the_playbook() {
     }
 }
 
-fn fence() -> Step {
+pub(super) fn fence() -> Step {
     let any_of = vec![FenceProof::SiteLeaseExpired, FenceProof::OperatorWord { role: "commander".into() }];
     Step { action: Action::FenceProve { site: "a".into(), any_of }, verify: None, ..step("fence", &[]) }
 }

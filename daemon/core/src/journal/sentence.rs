@@ -34,6 +34,9 @@ impl Event {
             }
             Body::Approved { by, reason } => said("approved", by, reason),
             Body::TookOver => format!("{} goes on, under epoch {}", self.member, self.epoch),
+            Body::OverrideAsked { by, reason, .. } => {
+                format!("{}; this takes another person", said("an override is asked for", by, reason))
+            }
             Body::Waived { requirement, by, reason } => {
                 said(&format!("requirement {} waived", requirement + 1), by, reason)
             }

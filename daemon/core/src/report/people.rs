@@ -1,7 +1,7 @@
 //! What people did to a run, in order.
 
 use crate::action::Action;
-use crate::ids::Identity;
+use crate::ids::{Identity, StepId};
 use crate::journal::{Body, Event, Trigger};
 use crate::run::Run;
 use serde::Serialize;
@@ -11,6 +11,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Did {
+    /// Would waive something, or give their word, where that takes another person too.
+    AskedToOverride,
     /// Took upon themselves what a rule or a requirement says.
     Waived,
     /// Said that a site cannot write, where nothing could prove it.
@@ -41,6 +43,7 @@ impl Did {
 impl fmt::Display for Did {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::AskedToOverride => "asked to override",
             Self::Waived => "waived",
             Self::GaveTheirWord => "gave their word",
             Self::Approved => "approved",
@@ -103,10 +106,11 @@ fn said(run: &Run, event: &Event) -> Vec<Word> {
             word(did, format!("step {step}"), by, reason)
         }
         Body::StepSkipped { step, by: Some(by), why } => word(Did::Skipped, format!("step {step}"), by, why),
+        Body::OverrideAsked { step, by, reason } => {
+            word(Did::AskedToOverride, step_or_required(step.as_ref()), by, reason)
+        }
         Body::Retried { step, by, reason } => {
-            let about =
-                step.as_ref().map_or_else(|| "what is required".to_owned(), |step| format!("step {step}"));
-            word(Did::TriedAgain, about, by, reason)
+            word(Did::TriedAgain, step_or_required(step.as_ref()), by, reason)
         }
         Body::Approved { by, reason } => word(Did::Approved, the_run(), by, reason),
         Body::Paused { by, reason } => word(Did::Paused, the_run(), by, reason),
@@ -115,4 +119,8 @@ fn said(run: &Run, event: &Event) -> Vec<Word> {
         Body::AbortAsked { by, reason } => word(Did::Ended, the_run(), by, reason),
         _ => return Vec::new(),
     }]
+}
+
+fn step_or_required(step: Option<&StepId>) -> String {
+    step.map_or_else(|| "what is required".to_owned(), |step| format!("step {step}"))
 }

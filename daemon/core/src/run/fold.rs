@@ -1,6 +1,6 @@
 //! The transitions: what each entry makes of a run.
 
-use super::{Illegal, Run, StepRecord, StepState};
+use super::{Illegal, Overriding, Run, StepRecord, StepState};
 use crate::action::{Action, FailureKind};
 use crate::journal::{Body, Event};
 use crate::plan::OnFailure;
@@ -30,13 +30,17 @@ impl Run {
             Body::Created { .. } => {}
             Body::Approved { .. } => self.proposed = false,
             Body::TookOver => self.take_over(),
+            Body::OverrideAsked { step, by, reason } => {
+                let asked = Overriding { by: by.clone(), reason: reason.clone() };
+                self.overriding.insert(step.clone(), asked);
+            }
             Body::Waived { requirement, .. } => {
                 self.waived.insert(*requirement);
-                self.blocks.remove(&None);
+                self.unblock(None);
             }
             Body::RequirementsMet { .. } => {
                 self.cleared = true;
-                self.blocks.remove(&None);
+                self.unblock(None);
             }
             Body::Paused { .. } => self.paused = true,
             Body::Resumed { .. } => self.paused = false,
@@ -54,11 +58,10 @@ impl Run {
                 self.rollback = Some(why.clone());
                 self.paused = false;
                 self.blocks.clear();
+                self.overriding.clear();
             }
             Body::Ended { end, .. } => self.ended = Some(*end),
-            Body::Retried { step: None, .. } => {
-                self.blocks.remove(&None);
-            }
+            Body::Retried { step: None, .. } => self.unblock(None),
             Body::StepStarted { .. }
             | Body::StepActed { .. }
             | Body::StepSucceeded { .. }
@@ -156,7 +159,7 @@ impl Run {
             record.ended_ms = Some(event.elapsed_ms);
         }
         if after.ended() || matches!(event.body, Body::Retried { .. }) {
-            self.unblock(at);
+            self.unblock(Some(at));
         }
         self.move_step(at, before, after);
         self.touch(at);
@@ -174,9 +177,12 @@ impl Run {
         }
     }
 
-    fn unblock(&mut self, at: usize) {
-        if !self.blocks.is_empty() {
-            self.blocks.remove(&Some(self.plan.steps[at].id.clone()));
+    /// Nothing blocks this step any more, or the requirements, and nobody is to approve that it may go on.
+    fn unblock(&mut self, at: Option<usize>) {
+        if !self.blocks.is_empty() || !self.overriding.is_empty() {
+            let step = at.map(|at| self.plan.steps[at].id.clone());
+            self.blocks.remove(&step);
+            self.overriding.remove(&step);
         }
     }
 

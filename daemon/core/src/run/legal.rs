@@ -26,7 +26,10 @@ impl Run {
         let back = self.rollback.is_some();
         let fits = match &event.body {
             Body::Created { .. } => false,
-            Body::Approved { .. } => self.proposed,
+            Body::Approved { .. } => self.proposed || !self.overriding.is_empty(),
+            Body::OverrideAsked { step: None, .. } => {
+                self.blocks.contains_key(&None) && !self.cleared && !back
+            }
             Body::RequirementsMet { .. } => !self.cleared && !self.proposed && !back,
             Body::Waived { requirement, .. } => {
                 *requirement < self.plan.require.len() && !self.cleared && !back
@@ -52,6 +55,7 @@ impl Run {
             | Body::StepFailed { step, .. }
             | Body::StepSkipped { step, .. }
             | Body::Retried { step: Some(step), .. }
+            | Body::OverrideAsked { step: Some(step), .. }
             | Body::UndoStarted { step, .. }
             | Body::UndoAttemptFailed { step, .. }
             | Body::StepUndone { step, .. }
@@ -108,6 +112,9 @@ impl Run {
                 Action::FenceProve { .. } => record.state == Failed,
                 _ => record.state == Started,
             },
+            Body::OverrideAsked { .. } => {
+                record.state == Failed && matches!(self.plan.steps[at].action, Action::FenceProve { .. })
+            }
             _ => false,
         };
         if fits { Ok(Some(at)) } else { Err(format!("step {step} is {}", record.state)) }

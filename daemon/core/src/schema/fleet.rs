@@ -270,7 +270,7 @@ static OVERRIDES: &[Field] = &[
         "second_person",
         Type::Flag,
         "false",
-        "a run for which anything is waived waits until another person has approved it",
+        "a run for which anything is waived, and what is waived in a run, waits until another person has approved it",
     ),
 ];
 

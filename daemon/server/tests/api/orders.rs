@@ -121,3 +121,42 @@ async fn a_switch_is_off_until_somebody_turns_it_on() {
     assert!(seen.out.contains("OFF"), "{}", seen.out);
     refuses(&next, "G16", "armed is off").await;
 }
+
+/// Situation: somebody misspells the zone of a window. Danger: the window holds at other hours than they
+/// mean, or never, and nobody notices before that night. Expectation: the bundle is not taken; what is said
+/// has the line, the zone, and what it may have been meant to be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_in_a_zone_that_is_none_is_not_applied() {
+    let tool = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = store().await;
+    let member = Daemon::answers("w1", "w", &store).await.observing().leading();
+    let mut files = files(tool.local_addr().unwrap().port());
+    let line = files[0].1.lines().count() + 1;
+    files[0].1.push_str("freeze_windows: {nights: {from: 22:00, until: 06:00, zone: Asia/Soul}}\n");
+    let request = |validate_only: bool| ApplyBundleRequest {
+        files: bundle_files(&files),
+        request_id: "apply".into(),
+        validate_only,
+        ..ApplyBundleRequest::default()
+    };
+    let mut client = bundles_client::BundlesClient::new(member.channel().await);
+    let dry = client.apply_bundle(request(true)).await.unwrap().into_inner();
+    let wrong = dry.findings.iter().find(|finding| finding.id == "SF008").expect("a finding");
+    assert_eq!((wrong.severity(), wrong.file.as_str()), (Severity::Error, "fleet.yaml"), "{wrong:?}");
+    assert!(wrong.message.contains("Asia/Soul") && wrong.help.contains("Asia/Seoul"), "{wrong:?}");
+    let refused = client.apply_bundle(request(false)).await;
+    assert_eq!(why(refused), (Code::InvalidArgument, reason::FINDINGS.to_owned()));
+
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in &files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let said = standfast(&[member.address], &format!("apply {}", folder.path().display())).await;
+    assert_eq!(said.exit(), Exit::Found, "{said:?}");
+    let said = format!("{}{}{:?}", said.out, said.err, said.result);
+    for part in [&format!("fleet.yaml:{line}:"), "Asia/Soul", "Asia/Seoul"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let none = client.get_bundle(GetBundleRequest::default()).await;
+    assert_eq!(why(none).0, Code::NotFound, "nothing was applied");
+}

@@ -84,11 +84,12 @@ fn of_run(story: &Story) -> Vec<WaitingItem> {
         RunState::Ended(_) => return items,
     }
     for block in run.blocks.values() {
+        let asked = run.overriding.get(&block.step).map(|asked| format!("; {asked}")).unwrap_or_default();
         let mut blocked = item(
             WaitingKind::UnblockRun,
             match &block.step {
-                Some(step) => format!("run {}, step {step}: {}", run.id, block.why),
-                None => format!("run {} may not begin: {}", run.id, block.why),
+                Some(step) => format!("run {}, step {step}: {}{asked}", run.id, block.why),
+                None => format!("run {} may not begin: {}{asked}", run.id, block.why),
             },
             next::unblock(story, block),
         );

@@ -372,6 +372,7 @@ fn person(event: &Event) -> String {
         Body::Approved { by, .. }
         | Body::Waived { by, .. }
         | Body::Retried { by, .. }
+        | Body::OverrideAsked { by, .. }
         | Body::ApprovalGiven { by, .. }
         | Body::Paused { by, .. }
         | Body::Resumed { by, .. }
@@ -399,9 +400,11 @@ fn words(event: &Event) -> (Kind, String) {
         | Body::StepUndone { .. }
         | Body::UndoFailed { .. } => Kind::StepStateChanged,
         Body::AttemptFailed { .. } | Body::UndoAttemptFailed { .. } => Kind::AttemptFailed,
-        Body::Retried { .. } | Body::Paused { .. } | Body::Resumed { .. } | Body::AbortAsked { .. } => {
-            Kind::OperatorRequested
-        }
+        Body::Retried { .. }
+        | Body::OverrideAsked { .. }
+        | Body::Paused { .. }
+        | Body::Resumed { .. }
+        | Body::AbortAsked { .. } => Kind::OperatorRequested,
         Body::RequirementsMet { .. } | Body::Blocked(_) | Body::RollbackBegun { .. } | Body::Ended { .. } => {
             Kind::RunStateChanged
         }

@@ -28,7 +28,15 @@ Exit: 0 started (with --watch: succeeded), 1 failed, 3 refused, 7 the plan is st
 Ends with the run, or with exit code 8 where only people can go on, and says what to type.
 A member that is lost is replaced by another one: name all of them with --server.")]
     Watch(IdArgs),
-    /// Approve a proposed run, or a step that asks
+    /// Approve a proposed run, or a step that asks; waive what blocks a run
+    #[command(after_help = "\
+Examples:
+  standfast run approve r7-1 --reason 'lee has looked at a'     a proposed run; or what is required is waived
+  standfast run approve r7-1 --step fence --reason 'the power of a is off'     your word for what nothing proves
+
+Waiving takes the role that the playbook names, and a reason. Where the fleet says `second_person: true` it
+counts once another person has approved it, by the same command with their own certificate.
+Exit: 0 done (with --watch: succeeded), 3 refused, 8 waits for people.")]
     Approve(ApproveArgs),
     /// Reject a proposed run, or a step that asks
     Reject(RejectArgs),
