@@ -12,9 +12,10 @@ pub mod keys;
 pub mod round;
 pub mod schedule;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use schedule::Schedule;
+use schedule::{Fault, Schedule};
 
 use crate::parts::Result;
 
@@ -39,6 +40,8 @@ pub struct Tally {
     pub lost: usize,
     /// Rounds in which something was not as it must be.
     pub bad: usize,
+    /// How often each kind of fault has really hit each of its targets.
+    pub hits: BTreeMap<(&'static str, String), usize>,
 }
 
 /// Plays rounds of a seed for so long, and tells of each.
@@ -51,6 +54,9 @@ pub async fn play(seed: u64, span: Duration, mut tell: impl FnMut(&str)) -> Resu
         let outcome = round::play(&schedule).await?;
         tally.rounds += 1;
         tally.faults += schedule.faults.len();
+        for hit in &outcome.hits {
+            *tally.hits.entry((hit.kind(), hit.target())).or_default() += 1;
+        }
         let verdict = &outcome.verdict;
         tally.runs += verdict.runs.0;
         tally.takeovers += verdict.takeovers;
@@ -78,9 +84,23 @@ pub async fn play(seed: u64, span: Duration, mut tell: impl FnMut(&str)) -> Resu
     Ok(tally)
 }
 
+impl Tally {
+    /// A line for each kind of fault: how often it has hit each target, those that it spared included.
+    pub fn table(&self) -> String {
+        let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for fault in Fault::every() {
+            let (kind, target) = (fault.kind(), fault.target());
+            let times = self.hits.get(&(kind, target.clone())).unwrap_or(&0);
+            lines.entry(kind).or_default().push(format!("{target} {times}"));
+        }
+        let wide = lines.keys().map(|kind| kind.len()).max().unwrap_or_default();
+        lines.iter().map(|(kind, of)| format!("  {kind:wide$}  {}\n", of.join(", "))).collect()
+    }
+}
+
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Tally { rounds, faults, runs, takeovers, effects, refused, rows, lost, bad } = self;
+        let Tally { rounds, faults, runs, takeovers, effects, refused, rows, lost, bad, .. } = self;
         write!(
             f,
             "{rounds} rounds, {faults} faults, {runs} runs, {takeovers} takeovers, {effects} effects and \

@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
     let span = Duration::from_secs(60 * minutes);
     match chaos::play(seed, span, |line| println!("{line}")).await {
         Ok(tally) => {
+            println!("what hit whom, and how often:\n{}", tally.table());
             println!("chaos: seed {seed}: {tally}");
             if tally.bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }

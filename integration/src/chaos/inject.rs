@@ -50,6 +50,8 @@ pub struct Injector {
     active: BTreeMap<usize, Active>,
     /// What was done, and when: milliseconds since 1970, and a line.
     pub told: Vec<(i64, String)>,
+    /// What was really hit: what cannot be found at that moment is not.
+    pub hits: Vec<Fault>,
     /// Times in which a site may truly have been lost.
     pub harms: Vec<Harm>,
 }
@@ -94,6 +96,14 @@ impl Injector {
             }
         };
         self.told.push((since_ms, format!("{fault}{}", aimed(fault, &hit))));
+        let missed = match &hit {
+            Hit::Nothing => fault != Fault::Compact,
+            Hit::Processes(processes) => processes.is_empty(),
+            _ => false,
+        };
+        if !missed {
+            self.hits.push(fault);
+        }
         let mut harms = harmful(fault, &hit);
         if halves(fault) {
             for other in self.active.values_mut().filter(|other| halves(other.fault)) {
@@ -158,10 +168,6 @@ impl Injector {
     pub async fn heal(&mut self, world: &mut World, net: &mut Net, disks: &[Disk]) -> Result<()> {
         for number in self.active.keys().copied().collect::<Vec<_>>() {
             self.end(number, world, net, disks).await?;
-        }
-        // A database that its site's sentry kept from being started.
-        for site in ["a", "b"] {
-            start_database(site, world).await?;
         }
         Ok(())
     }
@@ -297,7 +303,7 @@ fn postgres(site: Site, world: &mut World) -> &mut crate::parts::postgres::Postg
 }
 
 /// As whatever starts services on a host does: not while the sentry of the host has stopped them.
-async fn start_database(site: Site, world: &mut World) -> Result<()> {
+pub(super) async fn start_database(site: Site, world: &mut World) -> Result<()> {
     let sentry_says = world.shop.a.folder.join("sentry").join("sentry.json");
     let _held = match site {
         "a" => {

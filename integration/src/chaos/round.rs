@@ -9,10 +9,10 @@ use standfast_core::timing::{Profile, Timing};
 use standfast_proto::v1::{Run, RunState};
 
 use super::disk::Disk;
-use super::inject::Injector;
+use super::inject::{Injector, start_database};
 use super::keys;
-use super::schedule::Schedule;
-use crate::lab::api::short;
+use super::schedule::{Fault, Schedule};
+use crate::lab::api::{Api, short};
 use crate::lab::cluster::Kind;
 use crate::lab::member::SITES;
 use crate::lab::net::Net;
@@ -24,10 +24,12 @@ use crate::parts::ledger::{self, Ear, Ledger, now_ms};
 use crate::parts::part::Part;
 use crate::parts::scratch::Scratch;
 use crate::parts::shop::stored;
-use crate::parts::{Error, Result, poll, ports};
+use crate::parts::{Error, Result, ports};
 
 /// How long everything may take to be well again once it is mended.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 /// What a command takes, and what the service takes, in milliseconds.
 const TAKES_MS: [u64; 2] = [700, 400];
 
@@ -36,6 +38,8 @@ const TAKES_MS: [u64; 2] = [700, 400];
 pub struct Outcome {
     /// What was done, and when: milliseconds since 1970, and a line.
     pub told: Vec<(i64, String)>,
+    /// What was really hit.
+    pub hits: Vec<Fault>,
     /// The runs that there were, in a line each.
     pub runs: Vec<String>,
     /// Of the checker.
@@ -76,7 +80,8 @@ pub async fn play(schedule: &Schedule) -> Result<Outcome> {
         }
     };
     let verdict = judge(&history);
-    let mut outcome = Outcome { told: injector.told.clone(), runs, verdict, restless, kept: None };
+    let (told, hits) = (injector.told.clone(), injector.hits.clone());
+    let mut outcome = Outcome { told, hits, runs, verdict, restless, kept: None };
     if !outcome.holds() {
         outcome.kept = Some(stage.keep(&injector, Some(&history)));
     }
@@ -161,27 +166,36 @@ impl Stage {
             member.until_ready().await?;
         }
         let mut api = self.world.cluster.api()?;
-        let runs = api
-            .until(PATIENCE, "rest", async |api| {
-                api.status().await.map_err(|e| e.to_string())?.leader.ok_or("nobody leads")?;
-                let runs = api.runs().await.map_err(|e| e.to_string())?;
-                let busy = |run: &&Run| matches!(run.state(), RunState::Running | RunState::RollingBack);
-                match runs.iter().find(busy) {
-                    Some(run) => Err(short(run)),
-                    None => Ok(runs),
+        let runs = loop {
+            // A database that died is started again as soon as its site's sentry lets it.
+            for site in ["a", "b"] {
+                start_database(site, &mut self.world).await?;
+            }
+            match at_rest(&mut api).await {
+                Ok(runs) => break runs,
+                Err(last) if healed.elapsed() > PATIENCE => {
+                    let problem = format!("no rest within {PATIENCE:?} (last: {last})");
+                    return Err(Error::answer("standfast", problem));
                 }
-            })
-            .await?;
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        };
         let asked = |run: &Run| !matches!(run.state(), RunState::Succeeded | RunState::Cancelled);
         if runs.iter().any(asked) {
             return Ok(());
         }
-        let served = poll(PATIENCE, || async {
+        loop {
             let (order, last) = customer
                 .look(|record| (record.first_after(healed).cloned(), record.failures.last().cloned()));
-            order.ok_or_else(|| format!("{last:?}"))
-        });
-        served.await.map(drop).map_err(|last| Error::answer("customer", format!("is not served: {last}")))
+            if order.is_some() {
+                return Ok(());
+            }
+            if healed.elapsed() > 2 * PATIENCE {
+                return Err(Error::answer("customer", format!("is not served: {last:?}")));
+            }
+            start_database("a", &mut self.world).await?;
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     async fn collect(&mut self, record: Record, clock: Clock, injector: &Injector) -> Result<History> {
@@ -237,6 +251,17 @@ impl Stage {
         }
         report(timeline::write(&folder, &injector.told));
         folder
+    }
+}
+
+/// All runs, if somebody leads and none of them is under way.
+async fn at_rest(api: &mut Api) -> std::result::Result<Vec<Run>, String> {
+    api.status().await.map_err(|e| e.to_string())?.leader.ok_or("nobody leads")?;
+    let runs = api.runs().await.map_err(|e| e.to_string())?;
+    let busy = |run: &&Run| matches!(run.state(), RunState::Running | RunState::RollingBack);
+    match runs.iter().find(busy) {
+        Some(run) => Err(short(run)),
+        None => Ok(runs),
     }
 }
 

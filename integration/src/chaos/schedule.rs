@@ -80,6 +80,55 @@ impl fmt::Display for Victim {
     }
 }
 
+impl Fault {
+    /// What breaks, whoever it breaks for.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Fault::Cut(_) => "site cut off",
+            Fault::Unplug(_) => "cable pulled",
+            Fault::OneWay(..) => "cut one way",
+            Fault::Loss(..) => "packets lost",
+            Fault::Alone(_) => "member and etcd cut off",
+            Fault::Kill(_) => "SIGKILL",
+            Fault::Stop(_) => "SIGSTOP, SIGCONT",
+            Fault::Compact => "compaction",
+            Fault::Full(_) => "disk full",
+        }
+    }
+
+    /// For whom, in few words.
+    pub fn target(self) -> String {
+        match self {
+            Fault::Cut(site) | Fault::Unplug(site) | Fault::Alone(site) | Fault::Loss(site, _) => site.into(),
+            Fault::OneWay(from, to) => format!("{from} to {to}"),
+            Fault::Kill(victim) | Fault::Stop(victim) => victim.to_string(),
+            Fault::Compact => "etcd".into(),
+            Fault::Full(site) => format!("the member of {site}"),
+        }
+    }
+
+    /// One of each kind for each of its targets: all that schedules draw from.
+    pub fn every() -> Vec<Fault> {
+        let mut all = Vec::new();
+        let mut of_each = |fault: fn(Site) -> Fault| all.extend(SITES.map(fault));
+        of_each(Fault::Cut);
+        of_each(Fault::Unplug);
+        of_each(|site| Fault::Loss(site, 10));
+        of_each(Fault::Alone);
+        of_each(Fault::Full);
+        let ways = SITES.into_iter().flat_map(|from| SITES.map(|to| (from, to)));
+        all.extend(ways.filter(|(from, to)| from != to).map(|(from, to)| Fault::OneWay(from, to)));
+        let members = SITES.map(Victim::Member).into_iter().chain(SITES.map(Victim::Etcd));
+        let others = [Victim::Leader, Victim::EtcdLeader, Victim::Sentry, Victim::Actions];
+        let databases = ["a", "b"].map(Victim::Postgres);
+        for victim in members.chain(others).chain(databases) {
+            all.extend([Fault::Kill(victim), Fault::Stop(victim)]);
+        }
+        all.push(Fault::Compact);
+        all
+    }
+}
+
 /// A fault with its time, counted from the beginning of the round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
@@ -152,8 +201,8 @@ fn calm(dice: &mut Dice) -> Schedule {
 /// What must never lead to a run, by itself.
 fn harmless(dice: &mut Dice) -> Fault {
     let [one, other] = pair(dice);
-    let far = if dice.below(2) == 0 { "b" } else { "w" };
-    match dice.below(15) {
+    let far = far(dice);
+    match dice.below(19) {
         0 | 1 => Fault::OneWay(one, other),
         2 => Fault::Loss(one, 10),
         3 => Fault::Cut(far),
@@ -163,12 +212,24 @@ fn harmless(dice: &mut Dice) -> Fault {
         7 => Fault::Stop(Victim::Member(far)),
         8 => Fault::Kill(Victim::Etcd(one)),
         9 => Fault::Stop(Victim::Etcd(one)),
-        10 => Fault::Stop(Victim::EtcdLeader),
-        11 => Fault::Kill(Victim::Sentry),
-        12 => Fault::Kill(Victim::Postgres(if dice.below(2) == 0 { "a" } else { "b" })),
-        13 => Fault::Compact,
+        10 => Fault::Kill(Victim::EtcdLeader),
+        11 => Fault::Stop(Victim::EtcdLeader),
+        12 => Fault::Kill(Victim::Sentry),
+        13 | 14 => Fault::Stop(Victim::Sentry),
+        15 => Fault::Kill(Victim::Postgres(data(dice))),
+        16 => Fault::Stop(Victim::Postgres(data(dice))),
+        17 => Fault::Compact,
         _ => Fault::Full(one),
     }
+}
+
+fn far(dice: &mut Dice) -> Site {
+    if dice.below(2) == 0 { "b" } else { "w" }
+}
+
+/// A site with a database.
+fn data(dice: &mut Dice) -> Site {
+    if dice.below(2) == 0 { "a" } else { "b" }
 }
 
 fn pair(dice: &mut Dice) -> [Site; 2] {
@@ -177,15 +238,28 @@ fn pair(dice: &mut Dice) -> [Site; 2] {
     [one, other].map(|place| SITES[usize::try_from(place).unwrap_or(0)])
 }
 
-/// Sentries are left alone here. One that is stopped in the moment in which its site is cut off stops
-/// nothing; that is known, and among the windows that `lint` lists.
+/// How long before a loss a sentry must be away so that everybody knows: longer than it may be silent.
+const KNOWN: Duration = Duration::from_secs(6);
+/// How long after a loss its sentry has stopped the site at the latest.
+const STOPPED: Duration = Duration::from_secs(6);
+
+/// A sentry that comes to a stop between [`KNOWN`] before the loss and [`STOPPED`] after it is the one
+/// thing that is left out: it stops nothing, its lease ends all the same, and nobody can know. That is
+/// the window which `lint` lists, and which only a fence of another kind closes.
 fn loss(dice: &mut Dice) -> Schedule {
     let mut faults = Vec::new();
-    let before = harmless(dice);
-    if !matches!(before, Fault::Kill(Victim::Sentry | Victim::Postgres("a"))) {
-        faults.push(Planned { fault: before, at: seconds(dice, 0, 2), lasts: seconds(dice, 1, 5) });
-    }
     let lost = seconds(dice, 8, 14);
+    let before = match dice.below(6) {
+        // It is away when the site is lost: then the end of the lease proves nothing, and a person is
+        // asked. It comes back in the midst of it, or long after.
+        0 => {
+            let fault = if dice.below(3) == 0 { Fault::Kill } else { Fault::Stop };
+            let at = dice.between(Duration::ZERO, lost - KNOWN);
+            Planned { fault: fault(Victim::Sentry), at, lasts: lost - at + seconds(dice, 3, 30) }
+        }
+        _ => Planned { fault: harmless(dice), at: seconds(dice, 0, 2), lasts: seconds(dice, 1, 5) },
+    };
+    faults.push(before);
     let lasts = seconds(dice, 16, 34);
     let both = |one: Fault, other: Fault| vec![one, other];
     let losses = match dice.below(8) {
@@ -207,8 +281,13 @@ fn loss(dice: &mut Dice) -> Schedule {
     }
     // A run begins about 6 s after the loss and lasts about 8 s.
     for _ in 0..2 + dice.below(2) {
-        let at = lost + dice.between(Duration::from_secs(4), Duration::from_secs(16));
-        faults.push(Planned { fault: worse(dice), at, lasts: seconds(dice, 2, 9) });
+        let fault = worse(dice);
+        let soonest = match fault {
+            Fault::Kill(Victim::Sentry) | Fault::Stop(Victim::Sentry) => STOPPED,
+            _ => Duration::from_secs(4),
+        };
+        let at = lost + dice.between(soonest, Duration::from_secs(16));
+        faults.push(Planned { fault, at, lasts: seconds(dice, 2, 9) });
     }
     faults.sort_by_key(|planned| planned.at);
     let end = |planned: &Planned| planned.at + planned.lasts;
@@ -218,8 +297,8 @@ fn loss(dice: &mut Dice) -> Schedule {
 
 /// What makes it worse while the shop moves.
 fn worse(dice: &mut Dice) -> Fault {
-    let far = if dice.below(2) == 0 { "b" } else { "w" };
-    match dice.below(14) {
+    let far = far(dice);
+    match dice.below(19) {
         0 | 1 => Fault::Kill(Victim::Leader),
         2..=4 => Fault::Stop(Victim::Leader),
         5 => Fault::Kill(Victim::EtcdLeader),
@@ -230,12 +309,18 @@ fn worse(dice: &mut Dice) -> Fault {
         10 => Fault::Alone(far),
         11 => Fault::Loss(far, 30),
         12 => Fault::Compact,
-        _ => Fault::Full(far),
+        13 => Fault::Full(far),
+        14 => Fault::Kill(Victim::Sentry),
+        15 => Fault::Stop(Victim::Sentry),
+        16 => Fault::Kill(Victim::Postgres(data(dice))),
+        _ => Fault::Stop(Victim::Postgres(data(dice))),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -246,31 +331,51 @@ mod tests {
         assert_ne!(texts(7)[0], texts(7)[1]);
     }
 
-    /// Every kind of fault comes up, and every schedule is of a length that can be waited for.
+    fn named(fault: Fault) -> (&'static str, String) {
+        (fault.kind(), fault.target())
+    }
+
+    /// Every kind of fault comes up for every target, nothing else does, and every schedule is of a
+    /// length that can be waited for.
     #[test]
-    fn every_kind_of_fault_comes_up() {
-        let mut kinds = std::collections::BTreeSet::new();
-        for seed in 0..200 {
+    fn every_kind_of_fault_comes_up_for_every_target() {
+        let mut drawn = BTreeSet::new();
+        for seed in 0..1_000 {
             let schedule = Schedule::draw(seed, 0);
             assert!(schedule.lasts < Duration::from_secs(75), "{schedule}");
             assert!(schedule.faults.is_sorted_by_key(|planned| planned.at), "{schedule}");
             let lost = schedule.faults.iter().any(|planned| planned.lasts > Duration::from_secs(15));
             assert_eq!(lost, schedule.scene == Scene::Loss, "{schedule}");
-            kinds.extend(schedule.faults.iter().map(|planned| {
-                let debug = format!("{:?}", planned.fault);
-                debug.replace("\"a\"", "").replace("\"b\"", "").replace("\"w\"", "")
-            }));
+            drawn.extend(schedule.faults.iter().map(|planned| named(planned.fault)));
         }
-        let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
-        for kind in ["Cut", "Unplug", "OneWay", "Loss", "Alone", "Compact", "Full"] {
-            assert!(kinds.iter().any(|known| known.starts_with(kind)), "{kind}: {kinds:?}");
-        }
-        for signal in ["Kill", "Stop"] {
-            for victim in ["Member", "Leader", "Etcd(", "EtcdLeader", "Actions"] {
-                let kind = format!("{signal}({victim}");
-                assert!(kinds.iter().any(|known| known.starts_with(&kind)), "{kind}: {kinds:?}");
+        let every: BTreeSet<_> = Fault::every().into_iter().map(named).collect();
+        assert_eq!(drawn, every);
+    }
+
+    /// The window that is listed is never entered.
+    #[test]
+    fn a_sentry_does_not_go_away_in_the_moment_of_the_loss() {
+        let schedules = (0..1_000).map(|seed| Schedule::draw(seed, 0));
+        let (mut away, mut later) = (0, 0);
+        for schedule in schedules.filter(|schedule| schedule.scene == Scene::Loss) {
+            let is_sentry =
+                |fault| matches!(fault, Fault::Kill(Victim::Sentry) | Fault::Stop(Victim::Sentry));
+            let losses: Vec<&Planned> = (schedule.faults.iter())
+                .filter(|planned| planned.lasts >= Duration::from_secs(16) && !is_sentry(planned.fault))
+                .collect();
+            let (first, last) = (losses.first().expect("a loss"), losses.last().expect("a loss"));
+            for sentry in schedule.faults.iter().filter(|planned| is_sentry(planned.fault)) {
+                let back = sentry.at + sentry.lasts;
+                if sentry.at < first.at {
+                    assert!(back < first.at || sentry.at + KNOWN <= first.at, "{schedule}");
+                    away += usize::from(back > first.at);
+                } else {
+                    assert!(sentry.at >= last.at + STOPPED - Duration::from_secs(1), "{schedule}");
+                    later += 1;
+                }
             }
         }
+        assert!(away > 50 && later > 50, "{away} before, {later} after");
     }
 
     /// In a calm round one thing is over before the next begins, with time to get well.

@@ -24,7 +24,7 @@ const SPAN: Duration = Duration::from_secs(60);
 async fn whatever_breaks_no_rule_is_broken() -> Outcome {
     assert!((0..2).all(|round| Schedule::draw(SEED, round).scene == Scene::Loss));
     let tally = chaos::play(SEED, SPAN, |line| println!("{line}")).await?;
-    println!("{tally}");
+    println!("what hit whom, and how often:\n{}{tally}", tally.table());
     assert_eq!(tally.bad, 0, "a rule was broken, or something did not come to rest: see above");
     assert!(tally.runs > 0 && tally.effects > 0 && tally.rows > 200, "nothing was tried: {tally}");
     Ok(())
