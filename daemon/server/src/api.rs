@@ -115,6 +115,19 @@ pub async fn serve(
     tls: Option<&Tls>,
 ) -> Result<(), tonic::transport::Error> {
     let stop = deps.stop.clone();
+    answer(routes(deps), listener, tls, stop).await
+}
+
+/// The same for services that are there already.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn answer(
+    routes: Routes,
+    listener: TcpListener,
+    tls: Option<&Tls>,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
     let mut server = tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE));
@@ -122,7 +135,7 @@ pub async fn serve(
         server = server.tls_config(tls.server_config())?;
     }
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    server.add_routes(routes(deps)).serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
+    server.add_routes(routes).serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await
 }
 
 fn reflection<S, E: std::fmt::Debug>(

@@ -18,6 +18,7 @@ use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
 use crate::shutdown;
 use crate::site_lease::{self, SiteLeases};
+use crate::socket::{self, Socket};
 use crate::store::Store;
 use crate::store::embedded::EmbeddedStore;
 use crate::store::etcd::{EtcdOptions, EtcdStore, EtcdTls};
@@ -66,6 +67,7 @@ pub async fn serve(
     let tls = certificates(&settings)?;
     let grpc = http::bind("listen.grpc", settings.listen.grpc).await?;
     let web = http::bind("listen.http", settings.listen.http).await?;
+    let socket = settings.listen.socket.as_deref().map(Socket::bind).transpose()?;
     let at = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(settings.listen.grpc);
     let (grpc_address, web_address): (SocketAddr, SocketAddr) = (at(&grpc), at(&web));
 
@@ -169,9 +171,14 @@ pub async fn serve(
         env,
         stop: serving.clone(),
     };
-    let grpc_tls = tls.clone();
-    let api = tokio::spawn(async move { api::serve(deps, grpc, grpc_tls.as_ref()).await });
+    let (grpc_tls, stop) = (tls.clone(), serving.clone());
+    let routes = api::routes(deps);
     let router = http::router(health.clone(), metrics);
+    let reading = socket.map(|socket| {
+        tracing::info!(path = ?settings.listen.socket, "whoever is on this machine may read");
+        tokio::spawn(socket::serve(socket, routes.clone(), router.clone(), serving.clone()))
+    });
+    let api = tokio::spawn(async move { api::answer(routes, grpc, grpc_tls.as_ref(), stop).await });
     let stop = serving.clone();
     let web =
         tokio::spawn(async move { http::serve(web, tls.as_ref(), router, stop.cancelled_owned()).await });
@@ -190,6 +197,9 @@ pub async fn serve(
         let _ = observer.await;
         serving.cancel();
         let _ = tokio::join!(following, web);
+        if let Some(reading) = reading {
+            let _ = reading.await;
+        }
         api.await
     };
     match tokio::time::timeout(settings.shutdown_deadline, drain).await {

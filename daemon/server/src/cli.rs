@@ -72,7 +72,8 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Every command")]
 struct Global {
-    /// Members to ask, all at once; the first that answers is used. Repeat, or separate by commas
+    /// Members to ask, all at once; the first that answers is used. Repeat, or separate by commas.
+    /// On the machine of a member: unix:PATH, its socket, for reading
     #[arg(
         short, long = "server", global = true, value_name = "ADDRESS", value_delimiter = ',',
         env = "STANDFAST_SERVER", default_value = DEFAULT_SERVER

@@ -26,6 +26,7 @@ pub mod sentry;
 pub mod settings;
 pub mod shutdown;
 pub mod site_lease;
+pub mod socket;
 pub mod store;
 pub mod supervise;
 pub mod survival;

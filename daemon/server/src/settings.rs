@@ -93,6 +93,8 @@ pub struct Listen {
     pub http: SocketAddr,
     /// Host and port at which others reach the gRPC listener, if not [`Listen::grpc`].
     pub advertise: Option<String>,
+    /// The socket for reading, if there is one.
+    pub socket: Option<PathBuf>,
 }
 
 impl Listen {

@@ -152,3 +152,82 @@ fn a_store_that_is_away_is_told_once_and_then_at_growing_intervals() {
     assert!(told.values().all(|times| *times <= 4), "{told:?}");
     assert_eq!(told["this member cannot register"], 3);
 }
+
+/// What a client sees with these words, and its exit code.
+fn asks(words: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = program(words);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A member of site a with a socket, and certificates that only members know.
+fn with_socket(dir: &Path) -> (Daemon, String) {
+    let pki = dir.join("pki").display().to_string();
+    let made = program(&["pki", "init", "--dir", &pki, "--member", "a1=a,127.0.0.1"]);
+    assert!(made.status.success(), "{made:?}");
+    let tls = format!("tls.ca = \"{pki}/ca.pem\"\ntls.cert = \"{pki}/a1.pem\"\ntls.key = \"{pki}/a1.key\"");
+    let socket = dir.join("a1.sock").display().to_string();
+    let text = settings(dir, "a1", "a", &tls) + &format!("socket = \"{socket}\"\n");
+    let file = dir.join("standfast.toml");
+    std::fs::write(&file, text).unwrap();
+    let mut command = standfast(&["serve", "--config", &file.display().to_string()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("member a1 of site a listens"), "{line}");
+    (Daemon(child), format!("unix:{socket}"))
+}
+
+#[test]
+fn the_socket_of_a_member_is_for_reading_without_a_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut daemon, socket) = with_socket(dir.path());
+    let (code, seen, said) = asks(&["--server", &socket, "status", "-o", "json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let seen: serde_json::Value = serde_json::from_str(&seen).unwrap();
+    assert_eq!((seen["member"].as_str(), seen["memberSite"].as_str()), (Some("a1"), Some("a")), "{seen}");
+    let identity = seen["identity"].as_str().unwrap_or_default();
+    assert_eq!(identity, format!("local:{}", rustix::process::geteuid().as_raw()));
+    let (code, ..) = asks(&["--server", &socket, "run", "list"]);
+    assert_eq!(code, Some(0));
+
+    let writes: [&[&str]; 3] = [
+        &["freeze", "--reason", "by the back door"],
+        &["member", "bump-epoch", "--reason", "by the back door"],
+        &["site", "ack", "a", "--reason", "by the back door"],
+    ];
+    for words in writes {
+        let (code, _, said) = asks(&[&["--server", &socket], words].concat());
+        assert_eq!(code, Some(6), "{words:?}: {said}");
+        assert!(said.contains("for reading only") && said.contains("--server HOST:PORT"), "{said}");
+    }
+
+    // The pages, as curl would ask for them.
+    let page = |request: &str| {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket["unix:".len()..]).unwrap();
+        let all = format!("{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        std::io::Write::write_all(&mut stream, all.as_bytes()).unwrap();
+        std::io::read_to_string(stream).unwrap()
+    };
+    assert!(page("GET /readyz").contains("NO  bundle: no bundle is applied"), "{}", page("GET /readyz"));
+    assert!(page("GET /metrics").contains("standfast_leader "));
+    let answer = page("POST /metrics");
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("for reading only"), "{answer}");
+
+    // What is left behind by SIGKILL is no hindrance, and a living member's socket is none to give away.
+    daemon.0.kill().unwrap();
+    daemon.0.wait().unwrap();
+    assert!(Path::new(&socket["unix:".len()..]).exists());
+    let (code, _, said) = asks(&["--server", &socket, "status"]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("refused"), "{said}");
+    std::fs::remove_dir_all(dir.path().join("pki")).unwrap();
+    let (_living, same) = with_socket(dir.path());
+    assert_eq!((same.as_str(), asks(&["--server", &same, "status"]).0), (socket.as_str(), Some(0)));
+    let other = tempfile::tempdir().unwrap();
+    let text =
+        settings(other.path(), "a2", "a", "") + &format!("socket = \"{}\"\n", &socket["unix:".len()..]);
+    let said = refused(other.path(), &text, &[]);
+    assert!(said.contains("the socket of a process that runs"), "{said}");
+    assert_eq!(asks(&["--server", &same, "status"]).0, Some(0), "it is not stolen");
+}

@@ -59,6 +59,9 @@ pub enum AppError {
     /// A listener.
     #[error(transparent)]
     Bind(#[from] http::BindError),
+    /// The socket.
+    #[error(transparent)]
+    Socket(#[from] crate::socket::SocketError),
     /// What conditions and actions need.
     #[error("HTTP cannot be spoken: {0}")]
     Client(String),

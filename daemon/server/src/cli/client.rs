@@ -24,6 +24,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// A watch whose member falls silent is noticed after twice this.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
+/// Before the path of a member's socket on this machine.
+const SOCKET: &str = "unix:";
+
 mod handshake;
 
 use handshake::{Handshake, Refusal};
@@ -60,7 +63,7 @@ struct Silent {
 }
 
 impl Client {
-    /// Reads the files and the addresses (`host:port` or a URL); connects to nothing yet.
+    /// Reads the files and the addresses (`host:port`, a URL, or `unix:PATH`); connects to nothing yet.
     /// `timeout` is for one call to one member.
     pub fn new(addresses: &[String], tls: &Tls, timeout: Duration) -> Result<Self, Failure> {
         let config = tls.config()?;
@@ -266,6 +269,14 @@ pub(super) fn another_may_answer(status: &Status) -> bool {
 }
 
 fn member(address: &str, tls: Option<&(ClientTlsConfig, Handshake)>) -> Result<Member, Failure> {
+    if let Some(path) = address.strip_prefix(SOCKET) {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        // Whoever has a certificate for other members needs none here.
+        let endpoint = Endpoint::from_shared(format!("{SOCKET}{path}")).map_err(|error| {
+            Failure::usage(format!("`{address}` is no path of a socket: {}", root_cause(&error)))
+        })?;
+        return Ok(Member { address: address.to_owned(), endpoint: attentive(endpoint), handshake: None });
+    }
     let url = match (address.contains("://"), tls) {
         (true, _) => address.to_owned(),
         (false, Some(_)) => format!("https://{address}"),
@@ -282,11 +293,7 @@ fn member(address: &str, tls: Option<&(ClientTlsConfig, Handshake)>) -> Result<M
     if uri.port_u16().is_none() {
         return Err(bad("it has no port"));
     }
-    let mut endpoint = Endpoint::from(uri)
-        .connect_timeout(ANSWER_WITHIN)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true);
+    let mut endpoint = attentive(Endpoint::from(uri));
     match (url.starts_with("https://"), tls) {
         (true, Some((tls, _))) => {
             endpoint = endpoint.tls_config(tls.clone()).map_err(|error| {
@@ -299,6 +306,15 @@ fn member(address: &str, tls: Option<&(ClientTlsConfig, Handshake)>) -> Result<M
     }
     let handshake = tls.map(|(_, handshake)| handshake.to(endpoint.uri()));
     Ok(Member { address: address.to_owned(), endpoint, handshake })
+}
+
+/// Notices when nobody is there any more.
+fn attentive(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(ANSWER_WITHIN)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
 }
 
 impl Tls {

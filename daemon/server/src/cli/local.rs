@@ -245,7 +245,7 @@ fn settings(args: &LocalRunArgs) -> Settings {
         secrets_dir: args.secrets_dir.clone(),
         bundle_dir: Some(args.bundle.clone()),
         store: settings::Store::Embedded,
-        listen: settings::Listen { grpc: args.listen, http: loopback, advertise: None },
+        listen: settings::Listen { grpc: args.listen, http: loopback, advertise: None, socket: None },
         tls: None,
         log: settings::Log {
             format: settings::LogFormat::Text,

@@ -41,6 +41,7 @@ fn exit(error: &AppError) -> Exit {
         | AppError::Site { .. }
         | AppError::Taken(_)
         | AppError::Bind(_)
+        | AppError::Socket(_)
         | AppError::Read(_)
         // A store that does not answer stops nobody from starting.
         | AppError::Store(StoreError::Denied { .. } | StoreError::Invalid(_) | StoreError::Unavailable { .. }) => {

@@ -67,6 +67,7 @@ pub(super) struct RawListen {
     #[serde(deserialize_with = "address::with_port")]
     pub(super) http: SocketAddr,
     pub(super) advertise: Option<String>,
+    pub(super) socket: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
