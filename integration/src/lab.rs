@@ -6,6 +6,7 @@
 //! - [`api`] talks to whichever member lives, [`events`] follows what happens across their
 //!   deaths;
 //! - [`gate`] is a door in front of a part that one observer finds shut and another open;
+//! - [`held`] is a way to a target on which the first effect is held up;
 //! - [`net`] puts sites into namespaces of their own and cuts them off, [`far`] moves them away;
 //! - [`sentry`] stops the database of a site that is cut off;
 //! - [`timeline`] merges what all of them have logged;
@@ -18,6 +19,7 @@ pub mod cluster;
 pub mod events;
 pub mod far;
 pub mod gate;
+pub mod held;
 pub mod member;
 pub mod net;
 pub mod sentry;

@@ -101,6 +101,14 @@ impl Cluster {
         Api::new(&addresses, self.pki.as_ref())
     }
 
+    /// A client of the member in one site by its socket, which only reads.
+    pub fn api_beside(&self, site: &str) -> Result<Api> {
+        let there = self.members.iter().filter(|member| member.site == site);
+        let sockets: Vec<String> =
+            there.map(|member| format!("unix:{}", member.socket().display())).collect();
+        Api::new(&sockets, None)
+    }
+
     /// The member in a site.
     pub fn member(&mut self, site: &str) -> Result<&mut Member> {
         let found = self.members.iter_mut().find(|member| member.site == site);

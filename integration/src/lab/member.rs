@@ -110,6 +110,24 @@ impl Member {
         answer.text().await.map_err(failed)
     }
 
+    /// The same by its socket: also when no network leads to it.
+    pub async fn get_beside(&self, path: &str) -> Result<String> {
+        let failed = |e: reqwest::Error| Error::answer(&self.name, format!("{e:?}"));
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(5))
+            .unix_socket(self.socket())
+            .build()
+            .map_err(failed)?;
+        let answer = client.get(format!("http://localhost/{path}")).send().await.map_err(failed)?;
+        answer.text().await.map_err(failed)
+    }
+
+    /// Its socket, for reading.
+    pub fn socket(&self) -> PathBuf {
+        self.plan.socket()
+    }
+
     /// Its process: alive, killed, paused.
     pub fn part(&mut self) -> &mut Part {
         &mut self.part
@@ -169,6 +187,10 @@ impl Plan {
         self.site_folder.join(&self.name)
     }
 
+    fn socket(&self) -> PathBuf {
+        self.folder().join("member.sock")
+    }
+
     fn settings(&self, grpc: SocketAddr, http: SocketAddr) -> String {
         let folder = self.folder();
         let path = |path: &Path| format!("{:?}", path.display().to_string());
@@ -197,6 +219,7 @@ impl Plan {
             }
         }
         text.push_str(&format!("[listen]\ngrpc = \"{grpc}\"\nhttp = \"{http}\"\n"));
+        text.push_str(&format!("socket = {}\n", path(&self.socket())));
         if !files.is_empty() {
             text.push_str(&format!("[tls]\n{files}"));
         }

@@ -5,6 +5,7 @@
 mod both_leaders;
 mod by_hand;
 mod destination;
+mod late_effect;
 mod lone_observer;
 mod not_streaming;
 mod partition;
@@ -78,6 +79,13 @@ async fn a_run_goes_on_though_its_leaders_die_one_after_the_other() -> Outcome {
         takeover::play(&mut world, &run, door, &recorder).await
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_sent_before_it_stood_still_is_refused_by_its_target() -> Outcome {
+    let stage = late_effect::Stage::start().await?;
+    let setup = Setup::new(Kind::Etcd).led_from("w").edited(stage.edit());
+    within(setup, async |mut world| late_effect::play(&mut world, &stage).await).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
