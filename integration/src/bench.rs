@@ -3,6 +3,7 @@
 //! [`Name`] lists what can be measured; each has a file of its own. A [`Figure`] is what came
 //! of it, judged by its median or by its worst sample; [`report`] shows them.
 
+pub mod cluster;
 pub mod cut;
 pub mod figure;
 pub mod lint;
@@ -24,6 +25,8 @@ use std::time::Duration;
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Name {
+    /// Simulating whole clusters in which everything fails.
+    Cluster,
     /// From a real cut of the active site to a client's first accepted write, and Patroni beside it.
     Cut,
     /// The same, in networks of its own already.
@@ -49,6 +52,7 @@ impl Name {
     /// What it is about, while it is measured.
     pub fn title(self) -> &'static str {
         match self {
+            Name::Cluster => "2,500 seeds of the cluster simulator",
             Name::Cut | Name::CutInside => "cut of a site to a client's first accepted write",
             Name::Lint => "lint of a playbook with 1,000 steps",
             Name::Overhead => "orchestration overhead in a run of 1,000 steps",
@@ -69,6 +73,7 @@ impl Name {
     /// Of cuts there are so many.
     pub async fn measure(self, cuts: usize) -> Result<Vec<Figure>> {
         match self {
+            Name::Cluster => cluster::measure().await,
             Name::Cut => cut::measure(cuts).await,
             Name::CutInside => cut::inside(cuts).await,
             Name::Lint => lint::measure().await,
