@@ -345,9 +345,11 @@ impl Controller {
                         _ => None,
                     });
                     let ending = end.map(|end| {
-                        let mut holds = self.holds.left(now);
-                        holds.extend(self.begun_holds(id, &plan, end));
-                        Ending { locks: start::locks(&plan), holds }
+                        // From here on: what is stored of hold-downs after this comes after it, and what
+                        // this holds must be part of it.
+                        let begun = self.begun_holds(id, &plan, end);
+                        self.holds.begin(begun, now);
+                        Ending { locks: start::locks(&plan), holds: self.holds.left(now) }
                     });
                     effects.push(Effect::Append { run: id.clone(), events, answers, ending });
                 }
@@ -360,7 +362,8 @@ impl Controller {
         if appended && let State::Ended(end) = state {
             self.engines.remove(id);
             let begun = self.begun_holds(id, &plan, end);
-            self.holds.begin(begun, now);
+            // Counted from when the end is durable, unless a person has ended one meanwhile.
+            self.holds.renew(begun, now);
             let (from, to) = (&plan.request.from, &plan.request.to);
             if end == End::Cancelled {
                 self.moves.returns(id);

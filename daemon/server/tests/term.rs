@@ -5,6 +5,8 @@
 mod files;
 #[path = "shared/forgetful.rs"]
 mod forgetful;
+#[path = "term/holds.rs"]
+mod holds;
 
 use forgetful::Forgetful;
 use standfast::condition::Env;

@@ -28,6 +28,13 @@ impl Holds {
         self.until.extend(spans.into_iter().map(|(site, span)| (site, now.mono + span.0)));
     }
 
+    /// Holds those of these sites down from now that are held down.
+    pub(super) fn renew(&mut self, spans: impl IntoIterator<Item = (SiteId, Span)>, now: Now) {
+        let held = spans.into_iter().filter(|(site, _)| self.until.contains_key(site));
+        let held: Vec<_> = held.collect();
+        self.begin(held, now);
+    }
+
     /// Ends one; false if there was none.
     pub(super) fn end(&mut self, site: &SiteId) -> bool {
         self.until.remove(site).is_some()
