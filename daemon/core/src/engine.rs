@@ -227,7 +227,8 @@ impl Engine {
             return;
         }
         self.flights.stir(self.run.ready());
-        for at in 0..self.run.steps.len() {
+        let under_way: Vec<usize> = self.run.under_way().collect();
+        for at in under_way {
             match self.run.steps[at].state {
                 StepState::Unknown => {
                     self.flights.begin(at, Flight::Inspecting { unknown: true });

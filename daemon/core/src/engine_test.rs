@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 #[path = "engine_test/anything.rs"]
 mod anything;
+#[path = "engine_test/growth.rs"]
+mod growth;
 #[path = "engine_test/people.rs"]
 mod people;
 #[path = "engine_test/races.rs"]

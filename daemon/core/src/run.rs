@@ -14,6 +14,11 @@ use std::sync::Arc;
 
 mod fold;
 mod legal;
+mod steps;
+
+pub use steps::Steps;
+#[cfg(test)]
+pub(crate) use steps::looks;
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +162,7 @@ pub struct Run {
     /// What started it.
     pub trigger: Trigger,
     /// Its steps, as in the plan.
-    pub steps: Vec<StepRecord>,
+    pub steps: Steps,
     /// What people must decide, by step.
     pub blocks: BTreeMap<Option<StepId>, Block>,
     /// What waits for a second person, by step; none for the requirements.
@@ -188,6 +193,8 @@ pub struct Run {
     shape: Arc<Shape>,
     unmet: Vec<usize>,
     ready: BTreeSet<usize>,
+    /// Steps that are Started, Verifying or Unknown.
+    under_way: BTreeSet<usize>,
     open: usize,
     /// Failed steps whose policy is to end the run.
     aborting: BTreeSet<usize>,
@@ -244,7 +251,7 @@ impl Run {
             id,
             plan_digest: digest.clone(),
             trigger: trigger.clone(),
-            steps: vec![pending; plan.steps.len()],
+            steps: Steps::all(pending, plan.steps.len()),
             blocks: BTreeMap::new(),
             overriding: BTreeMap::new(),
             waived: BTreeSet::new(),
@@ -266,6 +273,7 @@ impl Run {
             }),
             ready: unmet.iter().enumerate().filter(|(_, unmet)| **unmet == 0).map(|(step, _)| step).collect(),
             unmet,
+            under_way: BTreeSet::new(),
             open: plan.steps.len(),
             aborting: BTreeSet::new(),
             retreating: BTreeSet::new(),
@@ -310,6 +318,11 @@ impl Run {
     /// Pending steps whose needs are met, in plan order.
     pub fn ready(&self) -> impl Iterator<Item = usize> + '_ {
         self.ready.iter().copied()
+    }
+
+    /// Steps that are Started, Verifying or Unknown, in plan order.
+    pub fn under_way(&self) -> impl Iterator<Item = usize> + '_ {
+        self.under_way.iter().copied()
     }
 
     /// Whether a step is pending and its needs are met.
@@ -377,7 +390,8 @@ impl Run {
             waits.push(format!("{step}: {}", block.why));
             waits.extend(self.overriding.get(&block.step).map(|asked| format!("{step}: {asked}")));
         }
-        for (record, step) in self.steps.iter().zip(&self.plan.steps) {
+        for at in self.under_way() {
+            let (record, step) = (&self.steps[at], &self.plan.steps[at]);
             if let (StepState::Started, Action::ApprovalAsk { role, quorum, message }) =
                 (record.state, &step.action)
             {

@@ -83,7 +83,12 @@ proptest! {
         }
         prop_assert!(matches!(state, State::Ended(_) | State::Blocked), "{state}");
         for length in 1..=bench.journal.len() {
-            prop_assert!(Run::fold("r".into(), bench.engine.run().plan.clone(), &bench.journal[..length]).is_ok());
+            let run = Run::fold("r".into(), bench.engine.run().plan.clone(), &bench.journal[..length]);
+            prop_assert!(run.is_ok());
+            let run = run.unwrap();
+            let under_way = |at: &usize| matches!(run.steps[*at].state, Started | Verifying | Unknown);
+            let under_way: Vec<usize> = (0..run.steps.len()).filter(under_way).collect();
+            prop_assert_eq!(run.under_way().collect::<Vec<_>>(), under_way);
         }
         bench.check_replay();
         // Back only before the point of no return, and in reverse.

@@ -206,6 +206,11 @@ impl Run {
                 steps.remove(&at)
             };
         }
+        if matches!(after, StepState::Started | StepState::Verifying | StepState::Unknown) {
+            self.under_way.insert(at);
+        } else {
+            self.under_way.remove(&at);
+        }
         match (before.ended(), after.ended()) {
             (false, true) => self.open -= 1,
             (true, false) => self.open += 1,
@@ -237,7 +242,7 @@ impl Run {
 
     /// Attempts that were under way are Unknown, but those that only read go on.
     fn take_over(&mut self) {
-        for at in 0..self.steps.len() {
+        for at in self.under_way.clone() {
             let before = self.steps[at].state;
             if !matches!(before, StepState::Started | StepState::Verifying) {
                 continue;

@@ -155,7 +155,7 @@ impl Story {
     /// Takes the next entry in, and tells it.
     pub(crate) fn tell(&mut self, event: &Event, revision: Revision) -> Result<v1::JournalEvent, Illegal> {
         let before = self.run.state();
-        let steps: Vec<StepState> = self.run.steps.iter().map(|step| step.state).collect();
+        let steps = self.turning(event);
         self.run.apply(event)?;
         self.revision = revision;
         self.member = event.member.clone();
@@ -167,7 +167,7 @@ impl Story {
                 self.ended_ms = Some(event.wall_ms);
             }
         }
-        for (at, before) in steps.into_iter().enumerate() {
+        for (at, before) in steps {
             self.turn(at, before, event);
         }
         if let Some(at) = event.step().and_then(|step| self.run.step_index(step)) {
@@ -189,6 +189,16 @@ impl Story {
             }
         }
         Ok(self.event(event, revision))
+    }
+
+    /// The steps that an entry may turn, as they stand before it. Not all: a run of many steps has many
+    /// entries.
+    fn turning(&self, event: &Event) -> Vec<(usize, StepState)> {
+        let stands = |at: usize| (at, self.run.steps[at].state);
+        match (&event.body, event.step()) {
+            (Body::TookOver, _) => self.run.under_way().map(stands).collect(),
+            (_, step) => step.and_then(|step| self.run.step_index(step)).map(stands).into_iter().collect(),
+        }
     }
 
     fn turn(&mut self, at: usize, before: StepState, event: &Event) {
@@ -295,7 +305,7 @@ impl Story {
             ended_at: self.ended_ms.and_then(wire::time),
             epoch: run.epoch.0,
             member: self.member.to_string(),
-            plan_digest: run.plan.digest().as_str().to_owned(),
+            plan_digest: run.plan_digest.as_str().to_owned(),
             bundle_digest: run.plan.bundle.as_str().to_owned(),
             steps: if steps { (0..run.steps.len()).map(|at| self.step(at)).collect() } else { Vec::new() },
             overrides: self.overrides.clone(),
