@@ -7,6 +7,7 @@
 //!   deaths;
 //! - [`gate`] is a door in front of a part that one observer finds shut and another open;
 //! - [`held`] is a way to a target on which the first effect is held up;
+//! - [`relay`] is a wire to a store that loses an answer;
 //! - [`net`] puts sites into namespaces of their own and cuts them off, [`far`] moves them away;
 //! - [`sentry`] stops the database of a site that is cut off;
 //! - [`timeline`] merges what all of them have logged;
@@ -22,6 +23,7 @@ pub mod gate;
 pub mod held;
 pub mod member;
 pub mod net;
+pub mod relay;
 pub mod sentry;
 pub mod timeline;
 pub mod town;

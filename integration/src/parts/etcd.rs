@@ -57,6 +57,11 @@ struct Member {
 impl Etcd {
     /// Starts a member at every place, and waits until they have a leader.
     pub async fn start(places: &[Place], tls: Option<Tls>) -> Result<Etcd> {
+        Etcd::start_with(places, tls, &[]).await
+    }
+
+    /// The same with more arguments for every member.
+    pub async fn start_with(places: &[Place], tls: Option<Tls>, more: &[&str]) -> Result<Etcd> {
         let mut addresses = Vec::new();
         for place in places {
             addresses.push((ports::free(place.ip)?, ports::free(place.ip)?));
@@ -69,7 +74,8 @@ impl Etcd {
         let cluster = cluster.join(",");
         let mut members = Vec::new();
         for (place, (client, peer)) in places.iter().zip(addresses) {
-            let args = arguments(&place.name, client, peer, &cluster, tls.as_ref());
+            let mut args = arguments(&place.name, client, peer, &cluster, tls.as_ref());
+            args.extend(more.iter().map(ToString::to_string));
             let part = start_member(&place.site, &args).await?;
             members.push(Member { site: place.site.clone(), client, args, part });
         }
@@ -83,6 +89,11 @@ impl Etcd {
     /// The URLs of all members, in the order of the places.
     pub fn endpoints(&self) -> Vec<String> {
         (0..self.members.len()).map(|member| self.endpoint(member)).collect()
+    }
+
+    /// Where a member listens to clients.
+    pub fn address(&self, member: usize) -> SocketAddr {
+        self.members[member].client
     }
 
     /// The URL of one member.
@@ -133,6 +144,39 @@ impl Etcd {
         part.kill();
         *part = start_member(site, args).await?;
         Ok(())
+    }
+
+    /// Writes all that it holds into a file, as an operator does for a backup. Only in the clear.
+    pub async fn save(&self, to: &Path) -> Result<()> {
+        let Member { site, .. } = &self.members[0];
+        let spec = Spec::new(site, "snapshot-save", "etcdctl")?;
+        let spec = spec.env("ETCDCTL_API", "3").args(["--endpoints", &self.endpoint(0), "snapshot", "save"]);
+        spec.args([to]).finish(READY).await
+    }
+
+    /// Puts a new cluster of one member in the place of this one, of the same name, addresses and
+    /// arguments, which holds what was saved.
+    pub async fn restore(&mut self, saved: &Path) -> Result<()> {
+        let Member { site, args, part, .. } = &mut self.members[0];
+        part.kill();
+        let folder = "etcd-restored";
+        for arg in args.iter_mut() {
+            if arg.starts_with("--data-dir=") {
+                *arg = format!("--data-dir={folder}");
+            } else if arg.starts_with("--initial-cluster-token=") {
+                *arg = "--initial-cluster-token=restored".into();
+            }
+        }
+        // Since 3.5 it is a tool of its own.
+        let tool = super::program("etcdutl").map_or("etcdctl", |_| "etcdutl");
+        let spec = Spec::new(site, "snapshot-restore", tool)?.env("ETCDCTL_API", "3");
+        let kept = ["--name=", "--data-dir=", "--initial-cluster=", "--initial-cluster-token="];
+        let kept = |arg: &&String| {
+            kept.iter().any(|kept| arg.starts_with(kept)) || arg.starts_with("--initial-advertise-peer-urls=")
+        };
+        let args: Vec<String> = args.iter().filter(kept).cloned().collect();
+        spec.args(["snapshot", "restore"]).args([saved]).args(args).finish(READY).await?;
+        self.restart(0).await
     }
 
     /// A client that talks to one member only.

@@ -72,7 +72,10 @@ impl Failure {
             return Self::Final(StoreError::LeaseExpired(LeaseId(0)));
         }
         if says("database space exceeded") {
-            let why = format!("{why}; free space or raise its quota, then clear the alarm");
+            let why = format!(
+                "{why}; compact its history and defragment every member (etcdctl compact REVISION, etcdctl \
+                 defrag), or raise --quota-backend-bytes; then clear the alarm: etcdctl alarm disarm"
+            );
             return Self::Final(StoreError::NoSpace { at, why });
         }
         if says("request is too large") || says("too many operations") {
