@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod cut;
 pub mod figure;
+pub mod journal;
 pub mod lint;
 pub mod overhead;
 pub mod playbook;
@@ -32,6 +33,8 @@ pub enum Name {
     /// The same, in networks of its own already.
     #[value(hide = true)]
     CutInside,
+    /// Folding a journal of 100,000 entries, and taking a run of 10,000 steps up.
+    Journal,
     /// Proving a playbook with 1,000 steps from its files alone.
     Lint,
     /// What a step costs that does nothing.
@@ -54,6 +57,7 @@ impl Name {
         match self {
             Name::Cluster => "2,500 seeds of the cluster simulator",
             Name::Cut | Name::CutInside => "cut of a site to a client's first accepted write",
+            Name::Journal => "journal of 100,000 entries, run of 10,000 steps",
             Name::Lint => "lint of a playbook with 1,000 steps",
             Name::Overhead => "orchestration overhead in a run of 1,000 steps",
             Name::Proof => "site-loss proof of 10,000 services and 100 playbooks",
@@ -76,6 +80,7 @@ impl Name {
             Name::Cluster => cluster::measure().await,
             Name::Cut => cut::measure(cuts).await,
             Name::CutInside => cut::inside(cuts).await,
+            Name::Journal => journal::measure().await,
             Name::Lint => lint::measure().await,
             Name::Overhead => overhead::measure().await,
             Name::Proof => proof::measure().await,
