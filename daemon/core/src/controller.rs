@@ -6,7 +6,7 @@
 use crate::bundle::Bundle;
 use crate::check::Answer;
 use crate::engine::{self, Engine, Refusal};
-use crate::guard::Guard;
+use crate::guard::{Guard, Removed};
 use crate::ids::{Digest, Epoch, Identity, MemberId, RunId, SiteId};
 use crate::journal::{Body, End, Event, Trigger, VERSION};
 use crate::plan::Plan;
@@ -86,6 +86,7 @@ pub struct Controller {
     runs_begun: u64,
     judgement: Judgement,
     expiries: BTreeMap<SiteId, Expiry>,
+    removed: Removed,
 }
 
 impl Controller {
@@ -115,7 +116,15 @@ impl Controller {
             withdrawn: BTreeSet::new(),
             runs_begun: 0,
             expiries: BTreeMap::new(),
+            removed: Removed::default(),
         }
+    }
+
+    /// Lets a guard refuse nothing, so that a test sees what it is there for.
+    #[cfg(any(test, feature = "mutants"))]
+    pub fn without(&mut self, guard: Guard) {
+        self.removed = Removed::the(guard);
+        self.court.without(self.removed);
     }
 
     /// What the end of each site's lease proves, by the latest judgement.

@@ -16,6 +16,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+mod removed;
+
+pub(crate) use removed::Removed;
+
 /// The rules, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Guard {

@@ -4,6 +4,7 @@
 //! least two, saying DOWN without a break for `confirm`; a live lease of any member inside the
 //! site vetoes it. Whatever is not known freezes the count or starts it anew, never moves it on.
 
+use crate::guard::{Guard, Removed};
 use crate::ids::{MemberId, SiteId};
 use crate::rules::Rules;
 use crate::site_lease::{Expiry, Leases, Registry};
@@ -125,9 +126,16 @@ pub struct Court {
     cases: BTreeMap<SiteId, Case>,
     judged: Option<Mono>,
     read: Option<Mono>,
+    removed: Removed,
 }
 
 impl Court {
+    /// Lets a guard refuse nothing.
+    #[cfg(any(test, feature = "mutants"))]
+    pub(crate) fn without(&mut self, removed: Removed) {
+        self.removed = removed;
+    }
+
     /// A confirmed read; `sent` is when it was asked for, on our clock, and `now` when it came.
     pub fn on_snapshot(&mut self, snapshot: Snapshot, sent: Mono, now: Now) {
         let published: BTreeSet<&MemberId> = snapshot.observations.iter().map(|seen| &seen.member).collect();
@@ -189,7 +197,9 @@ impl Court {
                     failing: opinion.map_or_else(Vec::new, |opinion| opinion.failing.clone()),
                     leased: opinion.is_some_and(|opinion| opinion.leased),
                     // What a member left behind is news to a new leader, and may be days old.
-                    discounted: if self.members.contains_key(&observation.member) {
+                    discounted: if self.removed.is(Guard::Freshness) {
+                        None
+                    } else if self.members.contains_key(&observation.member) {
                         ineligible(observation, now.mono.since(heard.moved), rules)
                     } else {
                         Some("it holds no live lease".into())

@@ -12,6 +12,7 @@ mod act;
 mod coverage;
 mod fault;
 mod fence;
+mod fleets;
 mod judge;
 mod lead;
 mod member;
@@ -180,6 +181,8 @@ struct Cluster<'a> {
     /// Replicas lag, targets fail: counted.
     behind: u8,
     failing: u8,
+    /// Looks find that playbooks could not run: counted.
+    unready: u8,
     acts: BTreeMap<u64, Act>,
     numbered: u64,
     judge: Judge,
@@ -197,7 +200,11 @@ impl<'a> Cluster<'a> {
     fn new(town: &'a Town, seed: u64, faults: Option<Vec<Planned>>, told: bool) -> Self {
         let root = Dice::new(seed);
         let mut fate = root.fork_named("fate");
-        let first = fate.below(town.cases.len() as u64) as usize;
+        let following = fleets::FOLLOWING as u64;
+        let first = match fate.below(3) {
+            0 => fate.below(fleets::MANNERS.len() as u64 - following) + following,
+            _ => fate.below(following),
+        } as usize;
         let case = &town.cases[first];
         let timing = case.bundle.fleet.timing;
         let mut sites: Vec<usize> = (0..SITES).collect();
@@ -232,6 +239,7 @@ impl<'a> Cluster<'a> {
             deaf: [0; SITES],
             behind: 0,
             failing: 0,
+            unready: 0,
             acts: BTreeMap::new(),
             numbered: 0,
             judge: Judge::new(first),
@@ -286,7 +294,7 @@ impl<'a> Cluster<'a> {
         self.judge.finish(&self.store, self.clock.elapsed());
         let (broken, coverage) = self.judge.into_parts();
         Outcome {
-            fleet: self.case.name,
+            fleet: self.case.manner.name,
             broken,
             faults: self.faults,
             lasted: self.clock.elapsed(),

@@ -43,7 +43,7 @@ impl Controller {
                         today: self.moves.today(now),
                     };
                     let facts = self.facts(&bundle, &rules, &finding, (entry, moving), now);
-                    guard::ask(&facts)
+                    self.removed.apply(guard::ask(&facts))
                 }
                 None => Vec::new(),
             };

@@ -34,7 +34,8 @@ impl Controller {
             ..moving(plan)
         };
         let waived = |guard: Guard| overrides.iter().any(|waiver| waiver.rule == guard.name());
-        match limits::refusing(rules, &moving).into_iter().find(|(guard, _)| !waived(*guard)) {
+        let binds = |guard: Guard| !waived(guard) && !self.removed.is(guard);
+        match limits::refusing(rules, &moving).into_iter().find(|(guard, _)| binds(*guard)) {
             Some((guard, why)) => {
                 Err(Refusal::new(RefusalKind::Precondition, why).about(About::Guard(guard)))
             }
@@ -65,12 +66,16 @@ impl Controller {
 
     /// Whether the fleet asks for a second person.
     pub(super) fn overrides_take_two(&self) -> bool {
-        self.bundle.as_ref().is_some_and(|(_, rules)| rules.limits.second_person)
+        let asked = self.bundle.as_ref().is_some_and(|(_, rules)| rules.limits.second_person);
+        asked && !self.removed.is(Guard::SecondPerson)
     }
 
     /// Whether `by` would approve the run that they have started themselves. A run of a person waits for
     /// approval only because it takes two.
     pub(super) fn is_alone(&self, by: &Identity, run: &RunId, command: &Command) -> bool {
+        if self.removed.is(Guard::SecondPerson) {
+            return false;
+        }
         let Some(run) = self.run(run).filter(|run| run.state() == State::Proposed) else { return false };
         let approves = matches!(command, Command::Approve { .. });
         approves && matches!(&run.trigger, Trigger::Operator { identity, .. } if identity == by)

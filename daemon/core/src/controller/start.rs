@@ -10,6 +10,7 @@ use crate::bind::bind;
 use crate::check::Answer;
 use crate::engine::command::About;
 use crate::engine::{Refusal, rule};
+use crate::guard::Guard;
 use crate::ids::{Digest, Identity};
 use crate::journal::{Override, Trigger};
 use crate::plan::{Plan, Request};
@@ -100,7 +101,8 @@ impl Controller {
                 let (run, sequence) = (run.id.clone(), run.sequence);
                 return Ok(Start::Again(Subject { run, sequence, existed: true }));
             }
-            if let Some(lock) = locks(&run.plan).into_iter().find(|lock| wanted_locks.contains(lock)) {
+            let held = locks(&run.plan).into_iter().find(|lock| wanted_locks.contains(lock));
+            if let Some(lock) = held.filter(|_| !self.removed.is(Guard::Locks)) {
                 let message =
                     format!("run {} holds {}; see: standfast run get {0}", run.id, lock.replace('/', " "));
                 let about = About::Run(run.id.clone());

@@ -10,7 +10,8 @@ pub fn page(id: &str) -> Option<(Guard, String)> {
     let guard = Guard::ALL.into_iter().find(|guard| guard.id() == wanted)?;
     let section = SAFETY.split("\n### ").find(|section| section.starts_with(&format!("{guard}\n")))?;
     let section = section.split("\n## ").next().unwrap_or(section);
-    let for_people = |line: &&str| !line.starts_with("- Function: ") && !line.starts_with("- Test: ");
+    let for_people =
+        |line: &&str| !["- Function: ", "- Test: ", "- Mutant: "].iter().any(|kind| line.starts_with(kind));
     let mut text = String::new();
     for line in section.lines().filter(for_people) {
         // Where functions and tests stood nothing is left but empty lines.
@@ -34,7 +35,13 @@ mod tests {
             let (found, text) = page(&guard.id().to_lowercase()).unwrap_or_else(|| panic!("{guard}"));
             assert_eq!(found, guard);
             assert!(text.starts_with(&format!("{guard}\n\n")) && text.contains("\nWhy: "), "{text}");
-            assert!(!text.contains("- Test") && !text.contains("\n\n\n") && !text.contains("## "), "{text}");
+            assert!(
+                !text.contains("- Test")
+                    && !text.contains("- Mutant")
+                    && !text.contains("\n\n\n")
+                    && !text.contains("## "),
+                "{text}"
+            );
         }
         assert_eq!(page("G99"), None);
     }

@@ -77,10 +77,7 @@ fn args() -> Result<Args, String> {
     while let Some(name) = given.next() {
         let value = given.next().ok_or_else(|| format!("{name} takes a number"))?;
         if name == "--mutant" {
-            let mutant = Mutant::ALL.into_iter().find(|mutant| mutant.name() == value);
-            let names = Mutant::ALL.map(Mutant::name).join(", ");
-            args.mutant =
-                Some(mutant.ok_or_else(|| format!("there is no mutant {value}: there are {names}"))?);
+            args.mutant = Some(mutant(&value)?);
             continue;
         }
         let number: u64 = value.parse().map_err(|_| format!("{name} takes a number, not `{value}`"))?;
@@ -93,6 +90,19 @@ fn args() -> Result<Args, String> {
         }
     }
     Ok(args)
+}
+
+fn mutant(name: &str) -> Result<Mutant, String> {
+    let found = Mutant::all().find(|mutant| mutant.to_string() == name).ok_or_else(|| {
+        let names: Vec<String> = Mutant::all().map(|mutant| mutant.to_string()).collect();
+        format!("there is no mutant {name}: there are {}", names.join(", "))
+    })?;
+    match found {
+        Mutant::Without(_) if cfg!(not(feature = "mutants")) => {
+            Err(format!("{name} takes a guard out of the core: build with --features mutants"))
+        }
+        found => Ok(found),
+    }
 }
 
 /// Takes seeds until there is none left, one is broken, or the time is over.

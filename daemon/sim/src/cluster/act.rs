@@ -278,8 +278,9 @@ impl Cluster<'_> {
     pub(super) fn reach(&mut self, id: u64) {
         let Some(mut act) = self.acts.remove(&id) else { return };
         let now = self.clock.elapsed();
-        // No longer than it lingers: then it was ended, or is lost.
-        if self.over_at(&act).is_some_and(|over| now >= over) {
+        // No longer than it lingers: then it was ended, or is lost. A name server refuses what comes later.
+        let refuses = matches!(act.deed, Deed::Name { .. });
+        if !refuses && self.over_at(&act).is_some_and(|over| now >= over) {
             return;
         }
         let alive = self.members[act.member].life == act.life;
@@ -295,8 +296,10 @@ impl Cluster<'_> {
             return self.clock.after(late, Happening::Reach(id));
         }
         act.stages -= 1;
-        let came = self.world.perform(&self.case.targets, &act.deed, act.epoch);
+        let epoch = if refuses && self.breaks(Mutant::NoPrerequisite) { Epoch(u64::MAX) } else { act.epoch };
+        let came = self.world.perform(&self.case.targets, &act.deed, epoch);
         if came == Came::Done {
+            self.judge.named(&act.deed, act.epoch, now);
             if !act.undo {
                 self.judge.done(&act.run, act.step, &act.deed, now);
             }
@@ -339,7 +342,11 @@ impl Cluster<'_> {
     /// A step begins to act under `epoch`: what an earlier leader began of it must be over.
     fn overlap(&mut self, run: &RunId, step: usize, epoch: Epoch) {
         let now = self.clock.elapsed();
-        let of = |act: &&Act| act.run == *run && act.step == step && act.epoch < epoch && !act.staged;
+        let refuses = |act: &Act| matches!(act.deed, Deed::Name { .. });
+        let of = |act: &&Act| {
+            let same = act.run == *run && act.step == step;
+            same && act.epoch < epoch && !act.staged && !refuses(act)
+        };
         let other = self.acts.values().filter(of).find(|act| self.over_at(act).is_none_or(|over| now < over));
         if let Some(other) = other.map(|act| act.epoch) {
             self.judge.overlaps(run, step, (other, epoch), now);

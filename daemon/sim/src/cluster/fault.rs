@@ -59,13 +59,22 @@ pub enum Fault {
     Behind,
     /// Acts fail, and answers to them are lost.
     Targets,
+    /// A site has lost the world outside, and reaches the other sites.
+    Blind(usize),
+    /// The sentry of a site hears nobody, and nobody hears it.
+    Sentry(usize),
+    /// The store takes the lease of a site back, wrongly.
+    Lease(usize),
+    /// Who looks whether playbooks could run finds that they could not.
+    Unready,
 }
 
 impl Fault {
     /// The kinds, by name.
-    pub const KINDS: [&'static str; 23] = [
+    pub const KINDS: [&'static str; 27] = [
         "cut", "pair", "one-way", "slow", "flap", "power", "web", "nic", "no-store", "kill", "stop", "jump",
         "down", "hang", "disk", "full", "lossy", "past", "mute", "revoke", "behind", "targets", "probes",
+        "blind", "sentry", "lease", "unready",
     ];
 
     /// Its place among the kinds.
@@ -94,6 +103,10 @@ impl Fault {
             Self::Behind => 20,
             Self::Targets => 21,
             Self::Probes(_) => 22,
+            Self::Blind(_) => 23,
+            Self::Sentry(_) => 24,
+            Self::Lease(_) => 25,
+            Self::Unready => 26,
         }
     }
 }
@@ -109,7 +122,10 @@ impl fmt::Display for Fault {
             | Self::Web(at)
             | Self::Down(at)
             | Self::Hang(at)
-            | Self::Probes(at) => {
+            | Self::Probes(at)
+            | Self::Blind(at)
+            | Self::Sentry(at)
+            | Self::Lease(at) => {
                 write!(f, "{kind} {}", site(at))
             }
             Self::Pair(from, to) | Self::OneWay(from, to) | Self::Slow(from, to) => {
@@ -223,6 +239,10 @@ fn any(dice: &mut Dice, members: usize) -> Fault {
         19 => Fault::Revoke,
         20 => Fault::Behind,
         21 => Fault::Probes(site),
+        22 => Fault::Blind(site),
+        23 => Fault::Sentry(site % 2),
+        24 => Fault::Lease(site % 2),
+        25 => Fault::Unready,
         _ => Fault::Targets,
     }
 }
@@ -239,6 +259,9 @@ impl Cluster<'_> {
         let word = if begins { "begins" } else { "ends" };
         self.tell(|_| format!("{fault} {word}"));
         self.note_reach();
+        if !matches!(fault, Fault::Down(_)) {
+            self.judge.told.stirs(begins, self.clock.elapsed());
+        }
         if begins {
             self.judge.faulty(fault.kind());
         } else {
@@ -291,6 +314,17 @@ impl Cluster<'_> {
             Fault::Probes(site) => count(&mut self.deaf[site]),
             Fault::Behind => count(&mut self.behind),
             Fault::Targets => count(&mut self.failing),
+            Fault::Blind(site) => {
+                self.net.cut(site, OUTSIDE, begins);
+                self.net.cut(OUTSIDE, site, begins);
+            }
+            Fault::Sentry(site) => count(&mut self.gates[site].alone),
+            Fault::Lease(site) => {
+                if begins && let Some(lease) = self.store.lease_of(&super::store::Key::SiteLease(site)) {
+                    self.revoke(lease);
+                }
+            }
+            Fault::Unready => count(&mut self.unready),
         }
         self.rewired();
         self.note_reach();

@@ -4,6 +4,8 @@
 //! begin. It asks no member: it would believe the same mistake.
 
 mod evidence;
+mod promise;
+mod told;
 
 use super::coverage::{self, Coverage};
 use super::fault::Fault;
@@ -20,6 +22,7 @@ use standfast_core::run::{Run, State, StepState};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
+use told::Told;
 
 /// After the store has wrongly taken a lease back, so long two members may believe to lead.
 const WRONGED: Duration = Duration::from_secs(12);
@@ -47,6 +50,8 @@ pub(super) struct Tracked {
     pub(super) run: Run,
     checker: Checker,
     pub(super) ended: Option<Duration>,
+    /// Somebody else than who started it has approved it.
+    second: bool,
 }
 
 /// Watches everything.
@@ -72,6 +77,9 @@ pub(super) struct Judge {
     /// When each member has registered.
     joined: BTreeMap<usize, Duration>,
     wronged: Option<Duration>,
+    /// By name: the highest epoch under which it was set.
+    names: BTreeMap<usize, Epoch>,
+    pub(super) told: Told,
     active: [u8; Fault::KINDS.len()],
     coverage: Coverage,
     broken: Option<Broken>,
@@ -93,6 +101,8 @@ impl Judge {
             unreached: [[None; SITES]; SITES],
             joined: BTreeMap::new(),
             wronged: None,
+            names: BTreeMap::new(),
+            told: Told::default(),
             active: [0; Fault::KINDS.len()],
             coverage: Coverage { seeds: 1, ..Coverage::default() },
             broken: None,
@@ -249,6 +259,18 @@ impl Judge {
         }
     }
 
+    /// A name was set: the name server has refused what is older.
+    pub(super) fn named(&mut self, deed: &Deed, epoch: Epoch, now: Duration) {
+        let Deed::Name { name, .. } = deed else { return };
+        let after = self.names.entry(*name).or_default();
+        let (before, old) = (*after, epoch < *after);
+        *after = epoch.max(*after);
+        if old {
+            let what = format!("under epoch {epoch} after {before}");
+            self.note("a name is not set by an earlier leader after a later one", what, now);
+        }
+    }
+
     fn look(&mut self, run: &RunId, now: Duration) {
         let breach = self.runs[run].checker.breach().map(|breach| (breach.invariant(), breach.to_string()));
         if let Some((invariant, what)) = breach {
@@ -272,6 +294,7 @@ impl Judge {
     /// A transaction is committed.
     pub(super) fn committed(&mut self, cases: &[Case], store: &Store, txn: &Txn, now: Duration) {
         for op in &txn.then {
+            self.told.kept(op, now);
             match op {
                 Op::Put(Key::Epoch, Value::Epoch(epoch)) => self.begins(Epoch(*epoch), now),
                 Op::Put(Key::Entry(run, _), Value::Entry(event)) => {
@@ -282,12 +305,16 @@ impl Judge {
                 }
                 Op::Put(Key::Bundle, Value::Bundle(case)) => self.bundle = *case,
                 Op::Put(Key::Ask(request), Value::Ask(asked)) => {
+                    self.told.asked(&asked.ask);
                     self.asks.insert(*request, asked.ask.clone());
                 }
                 Op::Put(Key::Answer(request), Value::Answer(answer)) => {
                     let ask = self.asks.remove(request);
-                    if let (Ok(_), Some(Ask::Acknowledge { site, .. })) = (&**answer, &ask) {
-                        self.holds.remove(site);
+                    if let (Ok(_), Some(ask)) = (&**answer, &ask) {
+                        if let Ask::Acknowledge { site, .. } = ask {
+                            self.holds.remove(site);
+                        }
+                        self.told.answered(ask, self.asks.values(), now);
                     }
                     if let Ok(Some(subject)) = &**answer {
                         let most = self.acknowledged.entry(subject.run.clone()).or_default();
@@ -351,9 +378,13 @@ impl Judge {
         let case = case.expect("a plan is of a bundle that was applied");
         if let Body::Created { trigger, proposed, .. } = &event.body {
             self.created(case, store, (trigger, *proposed), &plan.request, now);
+            let of = (trigger, *proposed);
+            if let Some((invariant, what)) = self.promised(case, of, &plan.request, event.wall_ms, now) {
+                self.note(invariant, what, now);
+            }
             match Run::new(id.clone(), plan.clone(), event) {
                 Ok(run) if !self.runs.contains_key(id) => {
-                    let tracked = Tracked { run, checker: Checker::new(plan), ended: None };
+                    let tracked = Tracked { run, checker: Checker::new(plan), ended: None, second: false };
                     self.runs.insert(id.clone(), tracked);
                     self.alone(id, now);
                 }
@@ -392,6 +423,7 @@ impl Judge {
                 self.note("no promotion without its guards", what, now);
             }
         }
+        self.takes_two(case, id, event, now);
         self.look(id, now);
         self.meet(id);
     }

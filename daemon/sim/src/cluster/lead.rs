@@ -89,6 +89,12 @@ impl Cluster<'_> {
         let place = &self.members[member];
         let leading = Leading::new(place.name.clone(), place.site_id.clone(), term);
         self.members[member].leading = Some(leading);
+        #[cfg(any(test, feature = "mutants"))]
+        if let (Some(Mutant::Without(guard)), Some(leading)) =
+            (self.mutant, &mut self.members[member].leading)
+        {
+            leading.controller.without(guard);
+        }
         let bundle = self.cases[self.members[member].case].bundle.clone();
         self.control(member, Ctl::Bundle(bundle));
         self.load(member);
@@ -161,6 +167,9 @@ impl Cluster<'_> {
         if let Some(mut snapshot) = snapshot {
             if self.breaks(Mutant::NoVeto) {
                 snapshot.members.retain(|_, site| site != self.case.site(0));
+            }
+            if let Some(leading) = &mut self.members[member].leading {
+                leading.confirmed = Some(sent);
             }
             self.control(member, Ctl::Snapshot { snapshot, sent });
         }

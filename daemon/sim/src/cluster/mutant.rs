@@ -1,8 +1,14 @@
 //! Things that are broken on purpose: a simulator that cannot fail proves nothing.
 
-/// Something that is broken on purpose, at the edge between the core and its world.
+use standfast_core::guard::Guard;
+use std::fmt;
+
+/// Something that is broken on purpose: a guard that is taken out of the core, or something at the edge
+/// between the core and its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
+    /// The controller does without this guard. Only in builds for tests, and with the feature `mutants`.
+    Without(Guard),
     /// The store does not compare: whoever once led may write.
     NoGuards,
     /// A member that may not lead any more goes on.
@@ -25,27 +31,57 @@ pub enum Mutant {
     NoLinger,
     /// A replica that is too far behind is said to be near enough.
     NoLag,
+    /// The name server takes an update whatever the epoch beside the name is.
+    NoPrerequisite,
+    /// Nobody promises a site that lost the store not to fence it.
+    NoFailsafe,
 }
 
-impl Mutant {
-    /// All.
-    pub const ALL: [Self; 11] = [
-        Self::NoGuards,
-        Self::NoDemotion,
-        Self::FenceWithoutProof,
-        Self::NoVeto,
-        Self::NoConfirm,
-        Self::NoHoldDown,
-        Self::NoAdvice,
-        Self::NoSentry,
-        Self::NoFencedKey,
-        Self::NoLinger,
-        Self::NoLag,
-    ];
+/// What is broken at the edge.
+const EDGE: [Mutant; 13] = [
+    Mutant::NoGuards,
+    Mutant::NoDemotion,
+    Mutant::FenceWithoutProof,
+    Mutant::NoVeto,
+    Mutant::NoConfirm,
+    Mutant::NoHoldDown,
+    Mutant::NoAdvice,
+    Mutant::NoSentry,
+    Mutant::NoFencedKey,
+    Mutant::NoLinger,
+    Mutant::NoLag,
+    Mutant::NoPrerequisite,
+    Mutant::NoFailsafe,
+];
 
-    /// As it is called on the command line.
-    pub fn name(self) -> &'static str {
+impl Mutant {
+    /// All: the guards in their order, each once, then what is no guard.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of = |guard| EDGE.into_iter().find(move |mutant| mutant.guard() == Some(guard));
+        let guards = Guard::ALL.into_iter().map(move |guard| of(guard).unwrap_or(Self::Without(guard)));
+        guards.chain(EDGE.into_iter().filter(|mutant| mutant.guard().is_none()))
+    }
+
+    /// The guard that it takes away, if it is one with a number.
+    pub fn guard(self) -> Option<Guard> {
         match self {
+            Self::Without(guard) => Some(guard),
+            Self::NoConfirm => Some(Guard::Confirm),
+            Self::NoVeto => Some(Guard::Veto),
+            Self::NoHoldDown => Some(Guard::HoldDown),
+            Self::NoAdvice => Some(Guard::Automation),
+            Self::NoLag => Some(Guard::Lag),
+            Self::FenceWithoutProof => Some(Guard::Fence),
+            _ => None,
+        }
+    }
+}
+
+/// As it is called on the command line.
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Without(guard) => return write!(f, "no-{}", guard.name()),
             Self::NoGuards => "no-guards",
             Self::NoDemotion => "no-demotion",
             Self::FenceWithoutProof => "fence-without-proof",
@@ -57,6 +93,8 @@ impl Mutant {
             Self::NoFencedKey => "no-fenced-key",
             Self::NoLinger => "no-linger",
             Self::NoLag => "no-lag",
-        }
+            Self::NoPrerequisite => "no-prerequisite",
+            Self::NoFailsafe => "no-failsafe",
+        })
     }
 }

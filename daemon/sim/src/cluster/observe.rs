@@ -13,6 +13,9 @@ use standfast_core::vote::{Observation, Probed, Views, Vote};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The site that carries nothing.
+const WITNESS: usize = 2;
+
 impl Cluster<'_> {
     /// Whether a member gets answers out of a place; what stands nowhere is outside.
     pub(super) fn reaches(&self, member: usize, place: Option<usize>) -> bool {
@@ -161,9 +164,14 @@ impl Cluster<'_> {
         self.control(member, Ctl::Bundle(self.cases[case].bundle.clone()));
     }
 
-    /// Since when a site has not been reached from another, for the judge.
+    /// How sites stand, and since when one has not been reached from another, for the judge.
     pub(super) fn note_reach(&mut self) {
         let now = self.clock.elapsed();
+        for site in 0..SITES {
+            let ill = self.webs[site] > 0 || self.deaf[site] > 0 || !self.net.connects(WITNESS, site);
+            let blind = !self.net.connects(site, OUTSIDE);
+            self.judge.told.stands(site, (ill, blind), now);
+        }
         for from in 0..SITES {
             for to in 0..SITES {
                 let slow = self.net.delay(from, to) > Duration::ZERO;

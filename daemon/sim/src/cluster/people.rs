@@ -2,7 +2,7 @@
 
 use super::service::Trouble;
 use super::store::{Asked, Compare, Key, Op, Reply, Request, Txn, Value};
-use super::{Cluster, Happening, Then, setting};
+use super::{Cluster, Happening, Then, fleets, setting};
 use crate::dice::Dice;
 use standfast_core::action::Action;
 use standfast_core::controller::Ask;
@@ -24,7 +24,7 @@ const SETTLED: Duration = Duration::from_secs(30);
 
 /// What somebody wants by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Want {
+pub(super) enum Want {
     /// The how manieth of the requests.
     Start(usize),
     Pause,
@@ -34,6 +34,12 @@ enum Want {
     Acknowledge(usize),
     /// Apply the how manieth bundle.
     Apply(usize),
+    /// For so long; none: until somebody ends it.
+    Freeze(Option<Duration>),
+    Thaw,
+    Maintain(usize, Option<Duration>),
+    Release(usize),
+    Switch(bool),
 }
 
 /// People, and what they have tried.
@@ -58,15 +64,24 @@ pub(super) struct Asking {
 
 impl People {
     pub(super) fn draw(dice: &mut Dice, safety: Duration) -> Self {
-        let count = dice.below(4);
+        let count = dice.below(5);
         let wants = (0..count).map(|_| {
-            let want = match dice.below(12) {
-                0..5 => Want::Start(dice.below(4) as usize),
-                5 => Want::Pause,
+            let span = |dice: &mut Dice| {
+                let span = dice.between(Duration::from_secs(10), Duration::from_secs(60));
+                (dice.below(3) > 0).then_some(span)
+            };
+            let want = match dice.below(20) {
+                0..5 => Want::Start(dice.below(5) as usize),
+                5 | 17 => Want::Pause,
                 6 => Want::Resume,
                 7 => Want::Abort,
                 8 => Want::StepDown,
-                9 | 10 => Want::Apply(dice.below(3) as usize),
+                9 | 10 => Want::Apply(dice.below(fleets::FOLLOWING as u64) as usize),
+                11 => Want::Freeze(span(dice)),
+                12 => Want::Thaw,
+                13 => Want::Maintain(dice.below(2) as usize, span(dice)),
+                14 => Want::Release(dice.below(2) as usize),
+                15 | 16 => Want::Switch(dice.below(3) > 0),
                 _ => Want::Acknowledge(dice.below(2) as usize),
             };
             (dice.between(Duration::from_secs(10), safety), want)
@@ -83,10 +98,10 @@ impl People {
         self.every = until;
     }
 
-    /// Somebody starts the exercise of the orders.
+    /// Somebody wants something then.
     #[cfg(test)]
-    pub(super) fn exercise_at(&mut self, at: Duration) {
-        self.wants.push((at, Want::Start(1)));
+    pub(super) fn want_at(&mut self, at: Duration, want: Want) {
+        self.wants.push((at, want));
     }
 
     pub(super) fn are_quiet(&self) -> bool {
@@ -114,19 +129,30 @@ impl Cluster<'_> {
         let command = |command| live.clone().map(|run| Ask::Run { run, command, seen: None });
         let ask = match self.people.wants[place].1 {
             Want::Start(which) => {
-                let request = setting::requests().nth(which).expect("there are four");
-                if request.mode == Mode::Drill && live.is_none() {
+                let request = setting::requests()[which].clone();
+                let mail = request.playbook.as_str() == setting::MAILS;
+                if request.mode == Mode::Drill && !mail && live.is_none() {
                     // The source is made read-only first, and seen to be.
                     self.fence_by_hand(request.from.as_str());
                 }
-                let overrides = vec![Override { rule: "lag".into(), reason: reason.clone() }];
+                let lag = Override { rule: "lag".into(), reason: reason.clone() };
+                let overrides = if mail { Vec::new() } else { vec![lag] };
                 Some(Ask::Start { request, reason, overrides, plan: None })
             }
             Want::Pause => command(Command::Pause { reason }),
             Want::Resume => command(Command::Resume { reason }),
             Want::Abort => command(Command::Abort { reason }),
             Want::StepDown => Some(Ask::StepDown { reason }),
-            Want::Apply(case) => return self.apply(case),
+            Want::Apply(case) if self.judge.bundle() < fleets::FOLLOWING => return self.apply(case),
+            Want::Apply(_) => None,
+            Want::Freeze(left) => Some(Ask::Freeze { reason, left: left.map(Into::into) }),
+            Want::Thaw => Some(Ask::Thaw { reason }),
+            Want::Maintain(site, left) => {
+                let site = self.case.site(site).clone();
+                Some(Ask::Maintain { site, reason, left: left.map(Into::into) })
+            }
+            Want::Release(site) => Some(Ask::Release { site: self.case.site(site).clone(), reason }),
+            Want::Switch(on) => Some(Ask::Switch { name: "armed".into(), on, reason }),
             Want::Acknowledge(site) => {
                 Some(Ask::Acknowledge { site: self.case.site(site).clone(), reason, seen: None })
             }
@@ -177,7 +203,9 @@ impl Cluster<'_> {
         let say = |command| Ask::Run { run: run.id.clone(), command, seen: None };
         match run.state() {
             State::Proposed if self.dice.below(5) > 0 => {
-                self.wish(kim(), say(Command::Approve { step: None, reason }));
+                // Who has waived something may not know that it takes another one.
+                let by = self.somebody();
+                self.wish(by, say(Command::Approve { step: None, reason }));
             }
             State::Proposed => self.wish(kim(), say(Command::Reject { reason })),
             State::Paused if self.healed || self.dice.below(2) == 0 => {
@@ -187,20 +215,26 @@ impl Cluster<'_> {
         }
     }
 
+    fn somebody(&mut self) -> Identity {
+        if self.dice.below(2) == 0 { kim() } else { "lee".into() }
+    }
+
     fn answer_blocks(&mut self, run: &Run) {
+        // What takes two takes another one the next time.
+        let by = self.somebody();
         let say = |command| Ask::Run { run: run.id.clone(), command, seen: None };
         let reason = || String::from("looked at");
         for (record, spec) in run.steps.iter().zip(&run.plan.steps) {
             if record.state == StepState::Started && matches!(spec.action, Action::ApprovalAsk { .. }) {
                 let step = Some(spec.id.clone());
-                self.wish(kim(), say(Command::Approve { step, reason: reason() }));
+                self.wish(by.clone(), say(Command::Approve { step, reason: reason() }));
             }
         }
         for (step, block) in &run.blocks {
             let tries = self.people.tries.entry((run.id.clone(), step.clone())).or_default();
             *tries += 1;
             if *tries > TRIES {
-                self.wish(kim(), say(Command::Abort { reason: reason() }));
+                self.wish(by.clone(), say(Command::Abort { reason: reason() }));
                 return;
             }
             let at = step.as_ref().and_then(|step| run.step_index(step));
@@ -219,7 +253,7 @@ impl Cluster<'_> {
                 }
                 _ => Command::Retry { step: step.clone(), reason: reason() },
             };
-            self.wish(kim(), say(command));
+            self.wish(by.clone(), say(command));
         }
     }
 

@@ -44,12 +44,14 @@ pub(super) struct Gate {
     pub(super) by_hand: bool,
     /// The steps that run.
     running: u32,
+    /// It hears nobody: counted.
+    pub(super) alone: u8,
 }
 
 impl Gate {
     pub(super) fn new(isolate: Span, case: usize) -> Self {
         let sentry = Sentry::new(isolate, Some(State::Open));
-        Self { sentry, case, old_since: None, shut: false, by_hand: false, running: 0 }
+        Self { sentry, case, old_since: None, shut: false, by_hand: false, running: 0, alone: 0 }
     }
 
     /// Nothing behind it takes writes.
@@ -144,10 +146,12 @@ impl Cluster<'_> {
         let (now, timing) = (self.now(other), *self.timing(other));
         let reached =
             self.reaches(member, Some(self.members[other].site)) && self.members[other].cut.nic == 0;
+        let silent = self.breaks(Mutant::NoFailsafe);
         let name = self.members[other].name.clone();
         let asked = &mut self.members[other];
         let given = reached
             && asked.runs()
+            && !silent
             && asked.promises.give(self.case.site(site), asked.confirmed, &timing, now).is_ok();
         let back = self.net.carries(self.members[other].site, site);
         let takes = if reached { Duration::from_millis(5) } else { timing.renew.0 };
@@ -179,7 +183,9 @@ impl Cluster<'_> {
         let here: Vec<usize> = (0..self.members.len())
             .filter(|member| self.members[*member].site == site && self.members[*member].runs())
             .collect();
-        if let Some(&member) = self.dice.pick(&here) {
+        let heard = self.dice.pick(&here).copied().filter(|_| self.gates[site].alone == 0);
+        if let Some(member) = heard {
+            self.judge.told.heard(site, self.clock.elapsed());
             let now = self.now(member);
             let others = self.others(site);
             let steps = self.steps(site);
@@ -255,6 +261,9 @@ impl Cluster<'_> {
         let works = stops && !self.breaks(Mutant::NoSentry);
         if works && !std::mem::replace(&mut self.gates[site].shut, true) {
             self.tell(|cluster| format!("{} closes its gate", cluster.case.site(site)));
+            let fenced = self.store.get(&Key::Fenced(site)).is_some();
+            let (lost, now) = (self.service.lost, self.clock.elapsed());
+            self.judge.closes(self.case.site(site), fenced, lost, now);
             self.stands(site);
         }
         self.tell_sentry(site, Input::Ran(Ok(())));

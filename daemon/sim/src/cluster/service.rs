@@ -29,6 +29,8 @@ pub(super) struct Service {
     /// The endpoint that leads.
     pub(super) leader: Option<usize>,
     electing: bool,
+    /// Since when nobody leads that was led before.
+    pub(super) lost: Option<Duration>,
     pub(super) down: [u8; SITES],
     pub(super) stopped: [u8; SITES],
     /// Its disks are slow.
@@ -135,7 +137,9 @@ impl Cluster<'_> {
     /// Something between or in the endpoints has changed: maybe nobody leads any more.
     pub(super) fn rewired(&mut self) {
         if self.service.leader.is_none_or(|leader| !self.has_majority(leader)) {
-            self.service.leader = None;
+            if self.service.leader.take().is_some() {
+                self.service.lost = Some(self.clock.elapsed());
+            }
             if !std::mem::replace(&mut self.service.electing, true) {
                 let takes = self.dice.between(ELECTION.0, ELECTION.1);
                 self.clock.after(takes, Happening::Elect);
@@ -149,6 +153,7 @@ impl Cluster<'_> {
         self.service.leader = self.dice.pick(&able).copied();
         match self.service.leader {
             Some(leader) => {
+                self.service.lost = None;
                 self.store.restart_leases(self.clock.elapsed());
                 self.tell(|cluster| format!("the store's endpoint in {} leads", cluster.case.site(leader)));
             }

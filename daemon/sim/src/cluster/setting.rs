@@ -1,6 +1,7 @@
 //! What is the same in every seed: fleets, plans, and what there is to act upon.
 
 use super::Mutant;
+use super::fleets::{self, Manner};
 use crate::world::{Deed, Places, Question, Targets, World};
 use standfast_core::action::Action;
 use standfast_core::bind::bind;
@@ -10,7 +11,7 @@ use standfast_core::ids::{Digest, ResourceId, SiteId};
 use standfast_core::plan::{Mode, Plan, Request, Step};
 use standfast_core::source::SourceFile;
 use standfast_core::time::Span;
-use standfast_core::timing::{Profile, Timing};
+use standfast_core::timing::Timing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 const FLEET: &str = include_str!("fleet.yaml");
 const ORDERS: &str = include_str!("orders.yaml");
 const STOCK: &str = include_str!("stock.yaml");
+const MAIL: &str = include_str!("mail.yaml");
 
 /// How long what the playbooks declare to linger does so; and as they say it.
 const LINGERS: Duration = Duration::from_secs(12);
@@ -26,15 +28,13 @@ const DECLARED: &str = "linger: 12s";
 /// One fleet under one timing.
 #[derive(Debug)]
 pub(super) struct Case {
-    pub(super) name: &'static str,
+    pub(super) manner: Manner,
     pub(super) bundle: Arc<Bundle>,
     pub(super) targets: Targets,
     pub(super) world: World,
     pub(super) models: BTreeMap<Digest, Model>,
     /// What members should go by: a mutant goes by something else.
     pub(super) timing: Timing,
-    /// Whether a run may start by itself.
-    pub(super) acts: bool,
     /// By site: what each probe is called, and of what kind it is.
     pub(super) probes: Vec<Vec<(String, Kind)>>,
 }
@@ -52,20 +52,16 @@ pub(super) struct Model {
 }
 
 impl Case {
-    fn new(name: &'static str, (profile, acts): (Profile, bool), flaps: u32, mutant: Option<Mutant>) -> Self {
-        let timing = Timing { hold_down: Span::secs(45), ..Timing::of(profile) };
-        let preset = if profile == Profile::Fast { "fast" } else { "default" };
-        let hold_down = if mutant == Some(Mutant::NoHoldDown) { "1ms" } else { "45s" };
-        let confirm = if mutant == Some(Mutant::NoConfirm) { ", confirm: 1ms" } else { "" };
-        let automation = if acts || mutant == Some(Mutant::NoAdvice) { "act" } else { "advise" };
-        let fleet = format!(
-            "# {name}\n{FLEET}\ntiming: {{profile: {preset}, hold_down: {hold_down}, flaps: {flaps}{confirm}}}\nautomation: {automation}\n"
-        );
+    fn new(manner: &Manner, mutant: Option<Mutant>) -> Self {
+        let mut timing = Timing { hold_down: Span::secs(45), ..Timing::of(manner.profile) };
+        timing.confirm = manner.confirm.map_or(timing.confirm, Span::secs);
+        let fleet = manner.fleet(FLEET, mutant);
         let said = if mutant == Some(Mutant::NoLinger) { "linger: 1ms" } else { DECLARED };
         let files = vec![
             SourceFile::new("fleet.yaml", fleet),
             SourceFile::new("orders.yaml", ORDERS.replace(DECLARED, said)),
             SourceFile::new("stock.yaml", STOCK),
+            SourceFile::new("mail.yaml", MAIL),
         ];
         let bundle = Arc::new(Bundle::load(files).0.expect("the fleet of the simulator has no errors"));
         let mut targets = Targets::new(Places::of(&bundle.fleet), bundle.fleet.sites.keys().cloned());
@@ -85,7 +81,7 @@ impl Case {
         let of = |site: &SiteId| kinds[site].iter().map(|check| (check.to_string(), check.kind())).collect();
         let probes = targets.sites().iter().map(of).collect();
         let world = World::new(&targets, &active);
-        Self { name, bundle, targets, world, models, timing, acts, probes }
+        Self { manner: *manner, bundle, targets, world, models, timing, probes }
     }
 
     pub(super) fn site(&self, place: usize) -> &SiteId {
@@ -93,22 +89,19 @@ impl Case {
     }
 }
 
-/// All bundles: both presets of timing, with and without the permission to act.
+/// All bundles, one for each kind of fleet.
 pub(super) fn cases(mutant: Option<Mutant>) -> Vec<Case> {
-    // Faults come so often here that every site would soon be locked: only `flapping` counts in earnest.
-    [
-        ("default, act", (Profile::Default, true)),
-        ("default, advise", (Profile::Default, false)),
-        ("fast, act", (Profile::Fast, true)),
-    ]
-    .map(|(name, of)| Case::new(name, of, 1_000, mutant))
-    .into()
+    fleets::MANNERS.iter().map(|manner| Case::new(manner, mutant)).collect()
 }
 
-/// A bundle under which a site is locked that has gone down three times.
+/// Two more: a site is locked that has gone down three times; a loss is confirmed for longer than what
+/// was read last counts.
 #[cfg(test)]
-pub(super) fn flapping() -> Case {
-    Case::new("fast, act, locked", (Profile::Fast, true), 3, None)
+pub(super) fn unusual(mutant: Option<Mutant>) -> [Case; 2] {
+    let fast = fleets::MANNERS[2];
+    let locked = Manner { name: "fast, act, locked", flaps: 3, ..fast };
+    let patient = Manner { name: "fast, act, patient", confirm: Some(5), ..fast };
+    [locked, patient].map(|manner| Case::new(&manner, mutant))
 }
 
 /// A plan of any of these bundles, as the world understands it.
@@ -118,18 +111,26 @@ pub(super) fn model<'a>(cases: &'a [Case], digest: &Digest) -> &'a Model {
 }
 
 /// Every run that automation or people can want.
-pub(super) fn requests() -> impl Iterator<Item = Request> {
-    let ways = [("orders", "a", "b"), ("stock", "b", "a")];
-    ways.into_iter().flat_map(|(playbook, from, to)| {
-        [Mode::Emergency, Mode::Drill].map(|mode| Request {
-            playbook: playbook.into(),
-            from: from.into(),
-            to: to.into(),
-            mode,
-            inputs: BTreeMap::new(),
-        })
+pub(super) fn requests() -> [Request; 5] {
+    let (emergency, drill) = (Mode::Emergency, Mode::Drill);
+    let wanted = [
+        ("orders", "a", "b", emergency),
+        ("orders", "a", "b", drill),
+        ("stock", "b", "a", emergency),
+        ("stock", "b", "a", drill),
+        (MAILS, "b", "a", drill),
+    ];
+    wanted.map(|(playbook, from, to, mode)| Request {
+        playbook: playbook.into(),
+        from: from.into(),
+        to: to.into(),
+        mode,
+        inputs: BTreeMap::new(),
     })
 }
+
+/// The playbook that only people start.
+pub(super) const MAILS: &str = "mail";
 
 fn modelled(plan: &Plan, targets: &mut Targets) -> Model {
     let mut asked = |check: &Check| (check.to_string(), targets.question(check));

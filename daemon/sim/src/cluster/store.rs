@@ -3,12 +3,13 @@
 //! This is the part of a store that is always right: one history, in one order. How it is reached,
 //! and what goes wrong on the way, is for [`super::service`].
 
-use standfast_core::controller::{Ask, Flaps, Subject};
+use standfast_core::controller::{Ask, Keep, Subject};
 use standfast_core::engine::Refusal;
 use standfast_core::ids::{Identity, MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::{Lease, Revision};
 use standfast_core::plan::Plan;
+use standfast_core::readiness::Readiness;
 use standfast_core::site_lease::{Fenced, Leases, Roster};
 use standfast_core::time::Span;
 use standfast_core::verdict::Snapshot;
@@ -30,7 +31,7 @@ pub(super) enum Key {
     Entry(RunId, u64),
     Lock(String),
     Holds,
-    Flaps,
+    Kept(Part),
     Readiness,
     Bundle,
     Ask(u64),
@@ -39,6 +40,28 @@ pub(super) enum Key {
     SiteLease(usize),
     Roster(usize),
     Fenced(usize),
+}
+
+/// What a leader keeps for the one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Freeze,
+    Flaps,
+    Maintenance,
+    Switches,
+    Moves,
+}
+
+impl Part {
+    pub(super) fn of(keep: &Keep) -> Self {
+        match keep {
+            Keep::Freeze(_) => Self::Freeze,
+            Keep::Flaps { .. } => Self::Flaps,
+            Keep::Maintenance(_) => Self::Maintenance,
+            Keep::Switches(_) => Self::Switches,
+            Keep::Moves(_) => Self::Moves,
+        }
+    }
 }
 
 /// What stands there.
@@ -57,7 +80,8 @@ pub(super) enum Value {
     /// The place of a bundle among all.
     Bundle(usize),
     Holds(Arc<BTreeMap<SiteId, Span>>),
-    Flaps(Arc<Flaps>),
+    Kept(Arc<Keep>),
+    Readiness(Arc<BTreeMap<SiteId, Readiness>>),
     Ask(Arc<Asked>),
     Answer(Arc<Answered>),
     SiteLease(SiteId),

@@ -1,19 +1,21 @@
 //! One term: feeds the controller and performs its effects, as the daemon does.
 
 mod load;
+mod look;
 
 pub(super) use load::Loading;
 
 use super::lead::guard;
 use super::member::Wake;
 use super::service::Trouble;
-use super::store::{Answered, Compare, Done, Head, Key, Op, Reply, Request, Txn, Value};
+use super::store::{Answered, Compare, Done, Head, Key, Op, Part, Reply, Request, Txn, Value};
 use super::{Cluster, Then};
 use standfast_core::controller::{Controller, Creation, Effect, Ending, Input as Ctl, Keep, Subject};
 use standfast_core::engine;
 use standfast_core::ids::{MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::{Revision, Term};
+use standfast_core::time::Mono;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +67,10 @@ pub(super) struct Leading {
     handing_over: Option<&'static str>,
     /// What is to be kept, in order; the first is being written.
     keeping: VecDeque<Vec<Op>>,
+    /// When the last confirmed read was sent.
+    pub(super) confirmed: Option<Mono>,
+    /// When it was last looked whether playbooks could run.
+    looked: Option<Mono>,
 }
 
 impl Leading {
@@ -77,6 +83,8 @@ impl Leading {
             answering: 0,
             handing_over: None,
             keeping: VecDeque::new(),
+            confirmed: None,
+            looked: None,
         }
     }
 }
@@ -107,6 +115,7 @@ impl Cluster<'_> {
             return;
         }
         self.control(member, Ctl::Tick);
+        self.look(member);
         self.wake_after(member, TICK, Wake::TermTick(epoch));
     }
 
@@ -138,8 +147,8 @@ impl Cluster<'_> {
                 let put = Op::Put(Key::Holds, Value::Holds(Arc::new(holds)));
                 self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
             }
-            Effect::Readiness(_) => {
-                let put = Op::Put(Key::Readiness, Value::Mark);
+            Effect::Readiness(known) => {
+                let put = Op::Put(Key::Readiness, Value::Readiness(Arc::new(known)));
                 self.write(member, vec![put], Vec::new(), Vec::new(), Writing::Put);
             }
             Effect::Unfence { site, request } => {
@@ -267,14 +276,7 @@ impl Cluster<'_> {
     fn keep(&mut self, member: usize, keep: Keep, request: Option<&str>) {
         let Some(leading) = &mut self.members[member].leading else { return };
         let mut ops = request.map(|request| answer_ops(request, Ok(None))).unwrap_or_default();
-        // Nobody here freezes the cluster.
-        if let Keep::Flaps { flaps, .. } = keep {
-            ops.push(Op::Put(Key::Flaps, Value::Flaps(Arc::new(flaps))));
-        }
-        // What nobody reads again here is not written.
-        if ops.is_empty() {
-            return;
-        }
+        ops.push(Op::Put(Key::Kept(Part::of(&keep)), Value::Kept(Arc::new(keep))));
         leading.keeping.push_back(ops);
         if leading.keeping.len() == 1 {
             self.keep_next(member);
@@ -290,6 +292,9 @@ impl Cluster<'_> {
 
     fn create(&mut self, member: usize, creation: Creation) {
         let Some(leading) = &self.members[member].leading else { return };
+        let age = leading.confirmed.map(|sent| self.now(member).mono.since(sent));
+        let validity = self.timing(member).validity.0;
+        self.judge.wants(&creation, leading.term.epoch, (age, validity), self.clock.elapsed());
         let Creation { run, plan, created, locks, request } = creation;
         let head = Head { plan, nonce: leading.term.nonce.as_str().into(), sequence: 1 };
         let key = Key::Head(run.clone());

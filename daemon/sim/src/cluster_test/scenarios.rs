@@ -2,25 +2,9 @@
 //!
 //! Nobody asks for anything, and nobody comes, before everything is mended.
 
+use super::people::Want;
+use super::stage::{ACT, ADVISE, FAST, LOCKED, Scene, TOWN, aimed, at};
 use super::*;
-
-const SECOND: Duration = Duration::from_secs(1);
-/// When everything is mended.
-const MENDED: Duration = Duration::from_secs(200);
-/// The fleets, by place.
-const ACT: usize = 0;
-const ADVISE: usize = 1;
-const FAST: usize = 2;
-/// Where three times down is too often.
-const LOCKED: usize = 3;
-
-fn at(second: u32, fault: Fault, seconds: u32) -> Planned {
-    Planned { fault, when: When::At(second * SECOND), lasts: seconds * SECOND }
-}
-
-fn aimed(entry: u64, fault: Fault, seconds: u32) -> Planned {
-    Planned { fault, when: When::Entry(entry), lasts: seconds * SECOND }
-}
 
 /// What happened in a seed, up to the mending and after it.
 struct Played {
@@ -50,31 +34,13 @@ impl Played {
     }
 }
 
-/// Plays faults in a seed of one of the fleets, with three members, one in each site; the store's
-/// leader is in site a.
+/// Plays faults in a seed of one of the fleets.
 fn play(fleet: usize, seed: u64, faults: &[Planned]) -> Played {
-    play_with(fleet, seed, faults, None)
+    played(&Scene::new(fleet, faults), seed)
 }
 
-/// The same, with an exercise that somebody starts then.
-fn play_with(fleet: usize, seed: u64, faults: &[Planned], exercise: Option<Duration>) -> Played {
-    let mut town = Town::default();
-    town.cases.push(setting::flapping());
-    let mut cluster = Cluster::new(&town, seed, Some(faults.to_vec()), true);
-    let timing = town.cases[fleet].bundle.fleet.timing;
-    let mut made = Dice::new(seed);
-    cluster.members = (0..SITES)
-        .map(|site| Member::new((site, fleet), site, town.cases[fleet].site(site).clone(), timing, &mut made))
-        .collect();
-    cluster.case = &town.cases[fleet];
-    cluster.judge = Judge::new(fleet);
-    let bundle = Op::Put(Key::Bundle, Value::Bundle(fleet));
-    cluster.store.txn(&Txn { then: vec![bundle], ..Txn::default() });
-    cluster.service.leader = Some(0);
-    cluster.safety = MENDED;
-    cluster.people.stay_away(MENDED);
-    exercise.into_iter().for_each(|at| cluster.people.exercise_at(at));
-    let outcome = cluster.run();
+fn played(scene: &Scene, seed: u64) -> Played {
+    let outcome = scene.play(&TOWN, seed, true);
     let mended = outcome.story.iter().position(|line| line.contains("everything is mended"));
     let mut before = outcome.story;
     let after = before.split_off(mended.unwrap_or(before.len()));
@@ -255,7 +221,8 @@ fn a_leader_is_lost_while_it_takes_back() {
     let (mut back, mut resumed) = (0, 0);
     for (entry, seed) in (12..20).flat_map(|entry| (0..2).map(move |seed| (entry, seed))) {
         let faults = [aimed(8, Fault::Power(1), 100), aimed(entry, Fault::Kill(fault::LEADER), 30)];
-        let played = play_with(ACT, seed, &faults, Some(60 * SECOND));
+        let scene = Scene::new(ACT, &faults).wants(60, Want::Start(1));
+        let played = played(&scene, seed);
         let story = [played.before, played.after].concat();
         let at = |what: &str| story.iter().position(|line| line.contains(what));
         assert_eq!(story.iter().filter(|line| line.contains("orders in b is acted upon")).count(), 0);

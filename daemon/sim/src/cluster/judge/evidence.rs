@@ -45,7 +45,7 @@ impl Judge {
         self.coverage.with_runs = 1;
         let Trigger::Automatic { evidence } = trigger else { return };
         self.coverage.automatic += 1;
-        if !proposed && !case.acts {
+        if !proposed && !case.manner.acts {
             self.note("nothing acts by itself that may not", format!("{from} is left"), now);
         }
         let alive = self.joined.iter().find(|(member, at)| {

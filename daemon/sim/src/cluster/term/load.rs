@@ -5,9 +5,10 @@ use crate::cluster::member::Wake;
 use crate::cluster::service::Trouble;
 use crate::cluster::store::{Asked, Key, Kv, Reply, Request, Value};
 use crate::cluster::{Cluster, Then};
-use standfast_core::controller::{Flaps, Input as Ctl, Kept};
+use standfast_core::controller::{Input as Ctl, Keep, Kept};
 use standfast_core::ids::{RunId, SiteId};
 use standfast_core::leadership::Revision;
+use standfast_core::readiness::Readiness;
 use standfast_core::run::Run;
 use standfast_core::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,8 @@ pub(in crate::cluster) struct Loading {
     left: Vec<RunId>,
     runs: Vec<Run>,
     holds: BTreeMap<SiteId, Span>,
-    flaps: Flaps,
+    kept: Kept,
+    known: BTreeMap<SiteId, Readiness>,
 }
 
 fn folded(run: &RunId, found: &[(Key, Kv)]) -> Option<(Run, Revision)> {
@@ -36,6 +38,16 @@ fn folded(run: &RunId, found: &[(Key, Kv)]) -> Option<(Run, Revision)> {
     Some((Run::fold(run.clone(), head.plan.clone(), journal).ok()?, revision))
 }
 
+fn take(kept: &mut Kept, stored: &Keep) {
+    match stored.clone() {
+        Keep::Freeze(order) => kept.freeze = order,
+        Keep::Flaps { flaps, .. } => kept.flaps = flaps,
+        Keep::Maintenance(orders) => kept.maintenance = orders,
+        Keep::Switches(on) => kept.switches = on,
+        Keep::Moves(moves) => kept.moves = moves,
+    }
+}
+
 impl Cluster<'_> {
     /// Reads what earlier terms left. First the guard, as the daemon does.
     pub(in crate::cluster) fn load(&mut self, member: usize) {
@@ -45,7 +57,7 @@ impl Cluster<'_> {
     pub(super) fn read_locks(&mut self, member: usize) {
         let Some(leading) = &self.members[member].leading else { return };
         let then = Then::Locks(leading.term.nonce.clone());
-        let locks = Key::Lock(String::new())..=Key::Flaps;
+        let locks = Key::Lock(String::new())..=Key::Readiness;
         self.call(member, None, Request::Read(vec![locks]), then);
     }
 
@@ -63,19 +75,21 @@ impl Cluster<'_> {
         };
         let mut left = BTreeSet::new();
         let mut holds = BTreeMap::new();
-        let mut flaps = Flaps::default();
+        let mut kept = Kept::default();
+        let mut known = BTreeMap::new();
         for (_, kv) in found {
             match kv.value {
                 Value::Lock(run) => {
                     left.insert(run);
                 }
                 Value::Holds(stored) => holds = (*stored).clone(),
-                Value::Flaps(stored) => flaps = (*stored).clone(),
+                Value::Kept(stored) => take(&mut kept, &stored),
+                Value::Readiness(stored) => known = (*stored).clone(),
                 _ => {}
             }
         }
         let left = left.into_iter().collect();
-        self.load_next(member, Loading { nonce: nonce.into(), left, runs: Vec::new(), holds, flaps });
+        self.load_next(member, Loading { nonce: nonce.into(), left, runs: Vec::new(), holds, kept, known });
     }
 
     fn load_next(&mut self, member: usize, loading: Loading) {
@@ -88,9 +102,9 @@ impl Cluster<'_> {
                 self.call(member, None, read, Then::RunRead(Box::new(loading)));
             }
             None => {
-                let nonce = loading.nonce;
-                let kept = Kept { flaps: loading.flaps, ..Kept::default() };
-                self.control(member, Ctl::Loaded { runs: loading.runs, holds: loading.holds, kept });
+                let Loading { nonce, runs, holds, kept, known, .. } = loading;
+                self.control(member, Ctl::Known(known));
+                self.control(member, Ctl::Loaded { runs, holds, kept });
                 if let Some(leading) = self.term(member, &nonce) {
                     let epoch = leading.term.epoch.0;
                     self.read_asks(member, epoch);
