@@ -16,8 +16,10 @@ use crate::parts::ground::ip;
 use crate::parts::ledger::now_ms;
 use crate::parts::part::Part;
 use crate::parts::process::{Process, descendants, one_at_a_time};
-use crate::parts::{Error, Result};
+use crate::parts::{Error, Result, poll};
 
+/// How long an action is waited for; what breaks next waits as well.
+const COME: Duration = Duration::from_secs(3);
 /// How long a site that has been wronged may take to be found well again.
 const ECHO: Duration = Duration::from_secs(8);
 
@@ -263,7 +265,7 @@ async fn signal(victim: Victim, signal: Signal, world: &mut World) -> Result<Hit
             Hit::Postgres(site)
         }
         Victim::Actions => {
-            let acting = actions(world);
+            let acting = acting(world).await;
             tell_all(&acting, signal);
             Hit::Processes(acting)
         }
@@ -322,6 +324,14 @@ pub(super) async fn start_database(site: Site, world: &mut World) -> Result<()> 
         false => database.revive().await?,
     }
     Ok(())
+}
+
+/// Those that run now, or the next ones that come soon: none lasts a second.
+async fn acting(world: &World) -> Vec<Process> {
+    let found = poll(COME, || async {
+        Some(actions(world)).filter(|found| !found.is_empty()).ok_or_else(|| "none".to_owned())
+    });
+    found.await.unwrap_or_default()
 }
 
 /// The commands that members run as actions, under their supervisors.
