@@ -101,12 +101,13 @@ impl Cluster {
         Api::new(&addresses, self.pki.as_ref())
     }
 
-    /// A client of the member in one site by its socket, which only reads.
+    /// A client of the member in one site by its socket, which only reads; it has the certificates that it
+    /// would need for others.
     pub fn api_beside(&self, site: &str) -> Result<Api> {
         let there = self.members.iter().filter(|member| member.site == site);
         let sockets: Vec<String> =
             there.map(|member| format!("unix:{}", member.socket().display())).collect();
-        Api::new(&sockets, None)
+        Api::new(&sockets, self.pki.as_ref())
     }
 
     /// The member in a site.

@@ -271,6 +271,12 @@ pub(super) fn another_may_answer(status: &Status) -> bool {
 fn member(address: &str, tls: Option<&(ClientTlsConfig, Handshake)>) -> Result<Member, Failure> {
     if let Some(path) = address.strip_prefix(SOCKET) {
         let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            let failure = Failure::usage(format!("`{address}` names no socket"));
+            return Err(
+                failure.hint("as in --server unix:/run/standfast/a1.sock: `listen.socket` of the member")
+            );
+        }
         // Whoever has a certificate for other members needs none here.
         let endpoint = Endpoint::from_shared(format!("{SOCKET}{path}")).map_err(|error| {
             Failure::usage(format!("`{address}` is no path of a socket: {}", root_cause(&error)))
@@ -359,6 +365,15 @@ mod tests {
     #[test]
     fn addresses_need_no_scheme() {
         assert_eq!(new("10.1.0.2:7766", &Tls::default()).expect("a client").len(), 1);
+    }
+
+    #[test]
+    fn a_socket_needs_no_certificate() {
+        for address in ["unix:/run/standfast/a1.sock", "unix:///run/standfast/a1.sock"] {
+            assert_eq!(new(address, &Tls::default()).expect("a client").len(), 1);
+        }
+        let failure = refusal("unix:", &Tls::default());
+        assert!(failure.message.contains("names no socket"), "{failure}");
     }
 
     #[test]

@@ -188,6 +188,17 @@ fn a_listener_that_is_not_loopback_needs_tls() {
 }
 
 #[test]
+fn a_socket_is_a_path_that_the_system_takes() {
+    let with = |path: &str| case().set("site", "a").set("listen.socket", path);
+    assert_eq!(with("/run/a1.sock").settings().listen.socket.as_deref(), Some(Path::new("/run/a1.sock")));
+    assert_eq!(case().set("site", "a").settings().listen.socket, None);
+    let error = with("a1.sock").error();
+    assert!(error.contains("`listen.socket` must be a path from the root, and is \"a1.sock\""), "{error}");
+    let error = with(&format!("/{}", "x".repeat(100))).error();
+    assert!(error.contains("must have at most 100 bytes") && error.contains("has 101"), "{error}");
+}
+
+#[test]
 fn etcd_settings_are_checked_together() {
     let etcd =
         |endpoints: &str| case().set("site", "a").set("store", "etcd").set("etcd.endpoints", endpoints);
