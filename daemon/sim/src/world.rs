@@ -6,10 +6,12 @@
 
 mod deed;
 mod place;
+mod take_back;
 mod target;
 
 pub use deed::{Deed, Proof, Question};
 pub use place::Places;
+pub use take_back::TakeBack;
 pub use target::Targets;
 
 use standfast_core::check::Role;

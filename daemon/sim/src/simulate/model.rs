@@ -3,7 +3,7 @@
 use super::expect::Pace;
 use super::history::History;
 use super::service::of_resource;
-use crate::world::{Deed, Question, Targets};
+use crate::world::{Deed, Question, TakeBack, Targets};
 use standfast_core::action::Action;
 use standfast_core::bundle::Bundle;
 use standfast_core::check::Check;
@@ -23,8 +23,8 @@ pub(super) struct Model {
     pub(super) verify: Vec<Asked>,
     pub(super) pace: Pace,
     pub(super) previews: bool,
-    /// What takes it back, and whether that can be looked at.
-    pub(super) undo: Option<(Deed, bool)>,
+    /// What takes it back.
+    pub(super) undo: Option<TakeBack>,
 }
 
 /// A condition, and what it is called in evidence.
@@ -95,7 +95,7 @@ pub(super) fn models(
         |step: &plan::Step| -> Option<Expected> { Some(written.get(&step.id)?.expect.as_ref()?.value) };
     let model = |step: &plan::Step| {
         let deed = targets.deed(&step.action);
-        let undo = step.undo_action().map(|undo| (targets.deed(undo), undo.previews()));
+        let undo = TakeBack::of(step, targets);
         let checks = step.verify.iter().flat_map(|verify| &verify.all);
         Model {
             place: targets.place_of(&deed),

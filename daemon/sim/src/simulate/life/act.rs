@@ -4,7 +4,7 @@ use super::{Happening, Heard, How, Life};
 use crate::simulate::fault::Mishap;
 use crate::simulate::story::Teller;
 use crate::simulate::{Asked, Sabotage};
-use crate::world::{Came, Deed, Question, Seen};
+use crate::world::{Came, Deed, Question, Seen, TakeBack};
 use standfast_core::action::{Failure, FailureKind, Inspection};
 use standfast_core::check::Answer;
 use standfast_core::engine::{Effect, Input};
@@ -23,7 +23,7 @@ const ANSWER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 /// What is waited for is asked again at least this often, and 64 times before its deadline.
 const AGAIN: Duration = Duration::from_secs(1);
 
-impl Life<'_> {
+impl<'a> Life<'a> {
     pub(super) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Require => {
@@ -181,8 +181,9 @@ impl Life<'_> {
             Heard::Inspected { step } => Some(Input::Inspected { step, found: self.found(step) }),
             Heard::Acted { step, how, until } => self.acted(step, how, until),
             Heard::UndoInspected { step } => {
-                let (deed, previews) = self.undo_of(step);
-                let found = match self.world.is_done(&self.case.targets, deed).filter(|_| *previews) {
+                let undo = self.undo_of(step);
+                let found = match self.world.is_done(&self.case.targets, &undo.deed).filter(|_| undo.previews)
+                {
                     Some(true) => Inspection::Satisfied("it is as it was".into()),
                     Some(false) => Inspection::Needed("it is not as it was".into()),
                     None => Inspection::Unknown("nobody can tell".into()),
@@ -195,7 +196,7 @@ impl Life<'_> {
         }
     }
 
-    fn undo_of(&self, step: usize) -> &(Deed, bool) {
+    fn undo_of(&self, step: usize) -> &'a TakeBack {
         self.case.steps[step].undo.as_ref().expect("only what has an undo is taken back")
     }
 
@@ -214,12 +215,11 @@ impl Life<'_> {
     }
 
     fn undone(&mut self, step: usize, fails: Option<FailureKind>, epoch: Epoch) -> Input {
-        let case = self.case;
-        let deed = &case.steps[step].undo.as_ref().expect("only what has an undo is taken back").0;
+        let (case, undo) = (self.case, self.undo_of(step));
         let failure = |kind| Err(Failure { kind, message: word(kind).into() });
         let result = match fails {
             Some(kind) => failure(kind),
-            None => match self.world.perform(&case.targets, deed, epoch) {
+            None => match self.world.take_back(&case.targets, undo, epoch) {
                 Came::Done => Ok("taken back".into()),
                 Came::Unreached => failure(FailureKind::Unreachable),
                 Came::Refused | Came::Stale => failure(FailureKind::Refused),
