@@ -13,7 +13,7 @@ const INTRODUCTION: &str = "\
 
 A *fleet* says what there is: sites, services, resources, probes, numbers. A *playbook* says how
 a service leaves a site. Both are YAML in files of their own; the files of one fleet and its
-playbooks together are a *bundle*. [shop/](shop/) is an example; `standfast lint shop/` checks it,
+playbooks together are a *bundle*. [shop/](shop/) and [jobs/](jobs/) are examples; `standfast lint shop/` checks one,
 `standfast explain SF005` explains a finding.
 
 Editors read [fleet.schema.json](fleet.schema.json) and [playbook.schema.json](playbook.schema.json);

@@ -3,6 +3,7 @@
 mod certificates;
 mod databases;
 mod given;
+mod hosts;
 mod targets;
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
