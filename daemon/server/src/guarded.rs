@@ -7,6 +7,7 @@
 
 use crate::ledger::{End, Overtaken, Writer};
 use crate::records::{self, LEADER, Leader};
+use crate::store::since::Since;
 use crate::store::{Compare, Op, OpResult, RangeReply, Revision, Store, StoreError, Txn, TxnReply};
 use crate::trouble::Trouble;
 use standfast_core::audit::Fact;
@@ -82,6 +83,11 @@ impl Guarded {
     /// The store itself, for reads.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The same right to write, with reads that are not older than `revision`.
+    pub fn since(&self, revision: Revision) -> Self {
+        Self { store: Arc::new(Since::new(self.store.clone(), revision)), ..self.clone() }
     }
 
     /// A transaction with the guard in it.
@@ -193,12 +199,12 @@ impl Guarded {
         range.kvs.first().is_some_and(|kv| kv.create_revision == self.key_revision && kv.value == self.leader)
     }
 
-    /// Commits `ops` under the guard alone, and writes `facts` to the audit.
-    pub async fn tell(&self, ops: Vec<Op>, facts: Vec<Fact>) -> Result<(), Lost> {
+    /// Commits `ops` under the guard alone, and writes `facts` to the audit; the revision that makes.
+    pub async fn tell(&self, ops: Vec<Op>, facts: Vec<Fact>) -> Result<Revision, Lost> {
         let mut txn = self.txn();
         txn.then = ops;
         match self.record(txn, facts, Vec::new()).await? {
-            Committed::Written(_) => Ok(()),
+            Committed::Written(reply) => Ok(reply.revision),
             Committed::Compared(_) => Err(Lost::Guard),
         }
     }

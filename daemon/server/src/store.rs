@@ -26,6 +26,7 @@ pub mod etcd;
 pub mod limits;
 pub mod open;
 pub mod pages;
+pub mod since;
 pub mod watch;
 
 pub use embedded::EmbeddedStore;

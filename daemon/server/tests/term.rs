@@ -7,6 +7,8 @@ mod files;
 mod forgetful;
 #[path = "term/holds.rs"]
 mod holds;
+#[path = "term/past.rs"]
+mod past;
 
 use forgetful::Forgetful;
 use standfast::condition::Env;

@@ -28,10 +28,14 @@ pub(super) struct Loaded {
     pub readiness: BTreeMap<SiteId, Readiness>,
 }
 
-/// Reads it all, for a leader in `site`. The begin of the term is written first, under the guard: what
-/// is read after a write cannot be older than it.
+/// Reads it all, for a leader in `site`. The begin of the term is written first, under the guard. From
+/// there on no guarded write of an earlier term commits, so whatever is read as of that revision or a later
+/// one has all that they wrote; plain reads suffice, page by page, as long as they are not older. That they
+/// come later does not say so (some etcd releases answer from the past after a pause), but their own
+/// revision does: one that is older is asked again.
 pub(super) async fn load(guarded: &Guarded, site: SiteId) -> Result<Loaded, Lost> {
-    guarded.tell(Vec::new(), vec![Fact::Led { site }]).await?;
+    let begun = guarded.tell(Vec::new(), vec![Fact::Led { site }]).await?;
+    let guarded = &guarded.since(begun);
     let locks = guarded.persist(|| pages::range_all(&**guarded.store(), LOCKS)).await?;
     // Whoever has not ended holds both of its sites; those that have ended may be very many.
     let live: BTreeSet<RunId> =
