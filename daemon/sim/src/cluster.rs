@@ -6,7 +6,7 @@
 //! to come to its end. Meanwhile a judge, which shares no decision with the core, looks at everything
 //! that becomes durable and everything that is acted.
 //!
-//! Not modelled: a store that was restored from a backup, and retention.
+//! Not modelled: retention. A store that was restored from a backup is played in scenes, and not drawn.
 
 mod act;
 mod coverage;
@@ -20,6 +20,7 @@ mod mutant;
 mod net;
 mod observe;
 mod people;
+mod restore;
 mod sentry;
 mod service;
 mod setting;
@@ -116,6 +117,8 @@ enum Happening {
     Flap(usize),
     Heal,
     Elect,
+    /// The store's endpoints are started again.
+    Restored,
     LeaseDue(Lease),
     Arrive(Box<Sent>),
     Sentry(usize),
@@ -189,6 +192,8 @@ struct Cluster<'a> {
     people: people::People,
     faults: Vec<Planned>,
     broken: Vec<bool>,
+    /// What the store was when a backup of it was begun, by fault.
+    backups: BTreeMap<usize, Store>,
     flapping: Vec<bool>,
     healed: bool,
     /// Entries of journals that have become durable.
@@ -246,6 +251,7 @@ impl<'a> Cluster<'a> {
             people: people::People::draw(&mut root.fork_named("people"), safety),
             faults,
             broken: vec![false; count],
+            backups: BTreeMap::new(),
             flapping: vec![false; count],
             healed: false,
             entries: 0,
@@ -325,6 +331,7 @@ impl<'a> Cluster<'a> {
             Happening::Flap(place) => self.flap(place),
             Happening::Heal => self.heal(),
             Happening::Elect => self.elect(),
+            Happening::Restored => self.restored(),
             Happening::LeaseDue(lease) => self.lease_due(lease),
             Happening::Arrive(sent) => self.arrive(sent),
             Happening::Sentry(site) => self.sentry(site),

@@ -75,7 +75,7 @@ impl Coverage {
 
     /// Pairs of fault and state that never met.
     pub fn empty(&self) -> Vec<(&'static str, &'static str)> {
-        let rows = Fault::KINDS.iter().zip(&self.met);
+        let rows = Fault::KINDS.iter().zip(&self.met).take(Fault::DRAWN);
         let cells = rows.flat_map(|(fault, row)| {
             STATES.iter().zip(row).filter(|(_, count)| **count == 0).map(|(state, _)| (*fault, *state))
         });
@@ -90,7 +90,7 @@ impl fmt::Display for Coverage {
             write!(f, "{state:>11}")?;
         }
         writeln!(f)?;
-        for (fault, row) in Fault::KINDS.iter().zip(&self.met) {
+        for (fault, row) in Fault::KINDS.iter().zip(&self.met).take(Fault::DRAWN) {
             write!(f, "{fault:<10}")?;
             for count in row {
                 write!(f, "{count:>11}")?;

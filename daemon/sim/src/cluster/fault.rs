@@ -67,15 +67,20 @@ pub enum Fault {
     Lease(usize),
     /// Who looks whether playbooks could run finds that they could not.
     Unready,
+    /// At the end of this the store is restored from a backup that was made at its begin.
+    Restore,
 }
 
 impl Fault {
     /// The kinds, by name.
-    pub const KINDS: [&'static str; 27] = [
+    pub const KINDS: [&'static str; 28] = [
         "cut", "pair", "one-way", "slow", "flap", "power", "web", "nic", "no-store", "kill", "stop", "jump",
         "down", "hang", "disk", "full", "lossy", "past", "mute", "revoke", "behind", "targets", "probes",
-        "blind", "sentry", "lease", "unready",
+        "blind", "sentry", "lease", "unready", "restore",
     ];
+
+    /// So many of them are drawn; the others are only played in scenes.
+    pub(super) const DRAWN: usize = 27;
 
     /// Its place among the kinds.
     pub fn kind(self) -> usize {
@@ -107,6 +112,7 @@ impl Fault {
             Self::Sentry(_) => 24,
             Self::Lease(_) => 25,
             Self::Unready => 26,
+            Self::Restore => 27,
         }
     }
 }
@@ -216,7 +222,7 @@ fn any(dice: &mut Dice, members: usize) -> Fault {
     let site = dice.below(SITES as u64) as usize;
     let other = (site + 1 + dice.below(SITES as u64 - 1) as usize) % SITES;
     let member = dice.below(members as u64) as usize;
-    match dice.below(Fault::KINDS.len() as u64) {
+    match dice.below(Fault::DRAWN as u64) {
         0 => Fault::Cut(site),
         1 => Fault::Pair(site, other),
         2 => Fault::OneWay(site, other),
@@ -325,6 +331,7 @@ impl Cluster<'_> {
                 }
             }
             Fault::Unready => count(&mut self.unready),
+            Fault::Restore => self.backup(place, begins),
         }
         self.rewired();
         self.note_reach();

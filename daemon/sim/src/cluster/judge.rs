@@ -5,6 +5,7 @@
 
 mod evidence;
 mod promise;
+mod restored;
 mod told;
 
 use super::coverage::{self, Coverage};
@@ -77,6 +78,10 @@ pub(super) struct Judge {
     /// When each member has registered.
     joined: BTreeMap<usize, Duration>,
     wronged: Option<Duration>,
+    /// The highest epoch of what a restored store has lost.
+    lost: Option<Epoch>,
+    /// By member: the highest epoch that it has seen.
+    seen: BTreeMap<usize, Epoch>,
     /// By name: the highest epoch under which it was set.
     names: BTreeMap<usize, Epoch>,
     pub(super) told: Told,
@@ -101,6 +106,8 @@ impl Judge {
             unreached: [[None; SITES]; SITES],
             joined: BTreeMap::new(),
             wronged: None,
+            lost: None,
+            seen: BTreeMap::new(),
             names: BTreeMap::new(),
             told: Told::default(),
             active: [0; Fault::KINDS.len()],
@@ -200,7 +207,7 @@ impl Judge {
 
     /// An act, or a stage of it, begins under `epoch`.
     pub(super) fn acts_on(&mut self, run: &RunId, epoch: Epoch, member: usize, now: Duration) {
-        if epoch >= self.epoch {
+        if epoch >= self.epoch || self.is_lost(epoch) {
             return;
         }
         if self.wronged.is_some_and(|at| now < at + WRONGED) {
@@ -222,7 +229,7 @@ impl Judge {
         now: Duration,
     ) {
         self.acts_on(run, epoch, member, now);
-        let current = epoch >= self.epoch;
+        let current = epoch >= self.epoch && !self.is_lost(epoch);
         let Some(tracked) = self.runs.get_mut(run).filter(|_| current) else { return };
         tracked.checker.acts(step, attempt, epoch);
         self.look(run, now);
@@ -231,7 +238,7 @@ impl Judge {
     /// A step begins to be taken back.
     pub(super) fn undoes(&mut self, run: &RunId, step: usize, epoch: Epoch, member: usize, now: Duration) {
         self.acts_on(run, epoch, member, now);
-        let current = epoch >= self.epoch;
+        let current = epoch >= self.epoch && !self.is_lost(epoch);
         let Some(tracked) = self.runs.get_mut(run).filter(|_| current) else { return };
         tracked.checker.undoes(step, epoch);
         self.look(run, now);
@@ -293,12 +300,17 @@ impl Judge {
 
     /// A transaction is committed.
     pub(super) fn committed(&mut self, cases: &[Case], store: &Store, txn: &Txn, now: Duration) {
+        // Else somebody has only raised it.
+        let campaigns = txn.then.iter().any(|op| matches!(op, Op::PutLeased(Key::Leader, ..)));
         for op in &txn.then {
             self.told.kept(op, now);
             match op {
-                Op::Put(Key::Epoch, Value::Epoch(epoch)) => self.begins(Epoch(*epoch), now),
+                Op::Put(Key::Epoch, Value::Epoch(epoch)) if campaigns => self.begins(Epoch(*epoch), now),
                 Op::Put(Key::Entry(run, _), Value::Entry(event)) => {
                     self.entry(cases, store, run, event, now);
+                }
+                Op::PutLeased(Key::Leader, Value::Leader { member, epoch, .. }, _) => {
+                    self.wins(*member, *epoch, now);
                 }
                 Op::PutLeased(Key::Member(member), ..) => {
                     self.joined.insert(*member, now);
@@ -418,7 +430,7 @@ impl Judge {
             if let Some((_, seen)) = unmet {
                 let what = format!("run {id} goes on, and {} does not hold", seen.what);
                 self.note("no promotion without its guards", what, now);
-            } else if self.behind && waived.is_empty() {
+            } else if self.behind && waived.is_empty() && !evidence.is_empty() {
                 let what = format!("run {id} goes on, and its replica is too far behind");
                 self.note("no promotion without its guards", what, now);
             }

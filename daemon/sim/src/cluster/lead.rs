@@ -2,12 +2,12 @@
 
 use super::member::Wake;
 use super::service::Trouble;
-use super::store::{Compare, Done, Key, Op, Reply, Request, Txn, Value};
+use super::store::{Compare, Done, Key, Kv, Op, Reply, Request, Txn, Value};
 use super::term::Leading;
 use super::{Cluster, Mutant, Then};
 use standfast_core::controller::Input as Ctl;
 use standfast_core::ids::Epoch;
-use standfast_core::leadership::{Beat, Campaign, Effect, Input, Lease, Term};
+use standfast_core::leadership::{Beat, Campaign, Effect, Input, Lease, Term, successor};
 use standfast_core::time::Mono;
 use std::sync::Arc;
 
@@ -104,9 +104,19 @@ impl Cluster<'_> {
     /// Whether a campaign may begin: read along with the key, as the daemon does.
     pub(super) fn leader_read(&mut self, member: usize, come: Result<Reply, Trouble>) {
         if let Ok(Reply::Found(found)) = come {
+            if let Some((_, Kv { value: Value::Leader { epoch, .. }, .. })) = found.first() {
+                self.sees(member, *epoch);
+            }
             let reaches = self.members[member].reaches;
             self.give(member, Input::LeaderKey { held: !found.is_empty(), reaches });
         }
+    }
+
+    /// A member has seen an epoch, and keeps it on its disk.
+    fn sees(&mut self, member: usize, epoch: Epoch) {
+        let seen = &mut self.members[member].seen;
+        *seen = epoch.max(*seen);
+        self.judge.sees(member, epoch);
     }
 
     pub(super) fn epoch_read(
@@ -120,12 +130,16 @@ impl Cluster<'_> {
         };
         let (epoch, unchanged) = match found.first() {
             Some((_, kv)) => match kv.value {
-                Value::Epoch(epoch) => (epoch + 1, Compare::Modified(Key::Epoch, kv.modified)),
+                Value::Epoch(epoch) => (epoch, Compare::Modified(Key::Epoch, kv.modified)),
                 _ => return self.give(member, Input::Campaigned(Campaign::Lost)),
             },
-            None => (1, Compare::Absent(Key::Epoch)),
+            None => (0, Compare::Absent(Key::Epoch)),
         };
-        let leader = Value::Leader { member, nonce: nonce.as_str().into() };
+        let seen = if self.breaks(Mutant::NoWatermark) { Epoch(0) } else { self.members[member].seen };
+        let next = successor(Epoch(epoch), seen);
+        self.members[member].regressed = next.is_err();
+        let Ok(Epoch(epoch)) = next else { return self.give(member, Input::Campaigned(Campaign::Lost)) };
+        let leader = Value::Leader { member, nonce: nonce.as_str().into(), epoch: Epoch(epoch) };
         let txn = Txn {
             when: vec![Compare::Absent(Key::Leader), unchanged],
             then: vec![Op::PutLeased(Key::Leader, leader, lease), Op::Put(Key::Epoch, Value::Epoch(epoch))],
@@ -144,6 +158,7 @@ impl Cluster<'_> {
     ) {
         let campaign = match come {
             Ok(Reply::Done(Done { held: true, revision, .. })) => {
+                self.sees(member, epoch);
                 Campaign::Won { key_revision: revision, epoch, sent }
             }
             Err(Trouble::Ambiguous) => Campaign::Ambiguous,

@@ -5,7 +5,7 @@ use super::store::{Asked, Reply};
 use super::term::{Leading, Word, Write};
 use super::{Cluster, Happening, Then};
 use crate::dice::Dice;
-use standfast_core::ids::{Digest, MemberId, SiteId};
+use standfast_core::ids::{Digest, Epoch, MemberId, SiteId};
 use standfast_core::leadership::{Input, Leadership, Lease, Revision};
 use standfast_core::sentry::State;
 use standfast_core::site_lease::keeper::Keeper;
@@ -83,6 +83,9 @@ pub(super) struct Member {
     pub(super) lag: (Duration, Mono),
     ticked: Option<Mono>,
     pub(super) membership: Option<(Lease, Revision)>,
+    /// The highest epoch that it has seen, on its disk; whether it does not lead for that.
+    pub(super) seen: Epoch,
+    pub(super) regressed: bool,
     /// A publication is under way.
     pub(super) publishing: bool,
     pub(super) sequence: u64,
@@ -125,6 +128,8 @@ impl Member {
             lag: (Duration::ZERO, Mono::default()),
             ticked: None,
             membership: None,
+            seen: Epoch(0),
+            regressed: false,
             publishing: false,
             sequence: 0,
             confirmed: None,

@@ -33,12 +33,14 @@ pub enum Mutant {
     NoLag,
     /// The name server takes an update whatever the epoch beside the name is.
     NoPrerequisite,
+    /// Members forget which epochs they have seen.
+    NoWatermark,
     /// Nobody promises a site that lost the store not to fence it.
     NoFailsafe,
 }
 
 /// What is broken at the edge.
-const EDGE: [Mutant; 13] = [
+const EDGE: [Mutant; 14] = [
     Mutant::NoGuards,
     Mutant::NoDemotion,
     Mutant::FenceWithoutProof,
@@ -51,6 +53,7 @@ const EDGE: [Mutant; 13] = [
     Mutant::NoLinger,
     Mutant::NoLag,
     Mutant::NoPrerequisite,
+    Mutant::NoWatermark,
     Mutant::NoFailsafe,
 ];
 
@@ -94,6 +97,7 @@ impl fmt::Display for Mutant {
             Self::NoLinger => "no-linger",
             Self::NoLag => "no-lag",
             Self::NoPrerequisite => "no-prerequisite",
+            Self::NoWatermark => "no-watermark",
             Self::NoFailsafe => "no-failsafe",
         })
     }

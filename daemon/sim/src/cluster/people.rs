@@ -184,6 +184,7 @@ impl Cluster<'_> {
     pub(super) fn visit(&mut self) {
         let every = if self.healed { SOON } else { self.people.every };
         self.clock.after(every, Happening::Visit);
+        self.bump();
         let live = self.judge.runs.values().filter(|tracked| tracked.ended.is_none());
         let live: Vec<Run> = live.map(|tracked| tracked.run.clone()).collect();
         for run in live {

@@ -41,6 +41,8 @@ pub(super) struct Service {
     pub(super) lossy: u8,
     /// Watches tell late, or not at all.
     pub(super) mute: u8,
+    /// How often it was restored: what was sent before is lost.
+    pub(super) history: u32,
     /// Reads are answered as things stood then.
     pub(super) past: Option<Box<Store>>,
 }
@@ -72,6 +74,8 @@ pub(super) struct Sent {
     slowed: bool,
     /// The sender has given up.
     told: bool,
+    /// Of which store it was asked.
+    history: u32,
 }
 
 impl Cluster<'_> {
@@ -95,8 +99,8 @@ impl Cluster<'_> {
         }
         let way = self.way(member, endpoint);
         let deadline = began + limit;
-        let sent =
-            Sent { member, life, endpoint, request, then, began, deadline, slowed: false, told: false };
+        let (slowed, told, history) = (false, false, self.service.history);
+        let sent = Sent { member, life, endpoint, request, then, began, deadline, slowed, told, history };
         self.clock.after(way, Happening::Arrive(Box::new(sent)));
     }
 
@@ -164,6 +168,9 @@ impl Cluster<'_> {
     /// A request comes to its endpoint, or is looked at again there.
     pub(super) fn arrive(&mut self, mut sent: Box<Sent>) {
         let now = self.clock.elapsed();
+        if sent.history != self.service.history {
+            return self.give_up(&mut sent, Duration::MAX);
+        }
         if !sent.request.writes()
             && let Some(past) = &self.service.past
         {

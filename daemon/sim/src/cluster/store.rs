@@ -5,7 +5,7 @@
 
 use standfast_core::controller::{Ask, Keep, Subject};
 use standfast_core::engine::Refusal;
-use standfast_core::ids::{Identity, MemberId, RunId, SiteId};
+use standfast_core::ids::{Epoch, Identity, MemberId, RunId, SiteId};
 use standfast_core::journal::Event;
 use standfast_core::leadership::{Lease, Revision};
 use standfast_core::plan::Plan;
@@ -70,6 +70,7 @@ pub(super) enum Value {
     Leader {
         member: usize,
         nonce: Arc<str>,
+        epoch: Epoch,
     },
     Epoch(u64),
     Member(MemberId, SiteId),
@@ -378,6 +379,31 @@ impl Store {
     /// The lease that a key hangs on.
     pub(super) fn lease_of(&self, key: &Key) -> Option<Lease> {
         self.kvs.get(key).and_then(|kv| kv.lease)
+    }
+
+    /// Goes back to an earlier state, but for what never repeats: the leases there, which begin anew
+    /// with the next election.
+    pub(super) fn go_back(&mut self, backup: Self) -> Vec<(Lease, Duration)> {
+        let granted = self.granted;
+        *self = Self { granted, ..backup };
+        self.leases.iter().map(|(lease, held)| (*lease, held.ttl)).collect()
+    }
+
+    /// All runs.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (&RunId, &Head)> {
+        self.kvs.iter().filter_map(|(key, kv)| match (key, &kv.value) {
+            (Key::Head(run), Value::Head(head)) => Some((run, head)),
+            _ => None,
+        })
+    }
+
+    /// The journal of a run.
+    pub(super) fn journal<'s>(&'s self, run: &RunId) -> impl Iterator<Item = &'s Event> {
+        let range = Key::Entry(run.clone(), 0)..=Key::Entry(run.clone(), u64::MAX);
+        self.kvs.range(range).filter_map(|(_, kv)| match &kv.value {
+            Value::Entry(event) => Some(&**event),
+            _ => None,
+        })
     }
 
     /// After an election every lease begins anew.

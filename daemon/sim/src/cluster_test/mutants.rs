@@ -54,6 +54,11 @@ fn hunt(mutant: Mutant) -> (Hunt, &'static str) {
             let scenes = (12..22).map(killed).collect();
             (Scenes(scenes, 0..12), "a name is not set by an earlier leader after a later one")
         }
+        Mutant::NoWatermark => {
+            let killed = [0, 1, 2].map(|member| at(30, Fault::Kill(member), 15));
+            let faults = [&killed[..], &[at(20, Fault::Restore, 40)]].concat();
+            (few(scene(FAST, &faults)), "nobody leads under an epoch that they have seen")
+        }
         Mutant::NoFailsafe => {
             let down = [0, 1, 2].map(|site| at(40, Fault::Down(site), 50));
             (few(scene(FAST, &down)), "losing the store is not losing a site")

@@ -47,7 +47,9 @@ impl Judge {
         };
         let rival = self.runs.iter().find(|(_, tracked)| tracked.ended.is_none() && touches(tracked));
         // Who leads no more may not know; the store tells them.
-        if let Some((rival, _)) = rival.filter(|_| epoch >= self.epoch) {
+        if let Some((rival, _)) =
+            rival.filter(|_| epoch >= self.epoch && self.lost.is_none_or(|lost| epoch > lost))
+        {
             let what = format!("{} is wanted while {rival} lives", creation.run);
             self.note("nobody wants a run where one lives", what, now);
         }

@@ -2,7 +2,7 @@
 //! was answered. What a run may not do then stands in [`super::promise`].
 
 use crate::cluster::net::SITES;
-use crate::cluster::store::{Key, Op, Value};
+use crate::cluster::store::{Key, Op, Part, Store, Value};
 use standfast_core::controller::{Ask, Keep};
 use standfast_core::ids::SiteId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,6 +118,21 @@ impl Told {
             }
             ask => self.asked(ask),
         }
+    }
+
+    /// The store is what it was before: orders may have come back, and others are gone.
+    pub(super) fn restored(&mut self, store: &Store, now: Duration) {
+        (self.frozen, self.switched, self.stirred) = (None, true, now);
+        self.maintained.clear();
+        self.downs.clear();
+        let flaps = store.get(&Key::Kept(Part::Flaps)).map(|kv| &kv.value);
+        self.down = match flaps {
+            Some(Value::Kept(keep)) => match &**keep {
+                Keep::Flaps { flaps, .. } => flaps.down.clone(),
+                _ => BTreeSet::new(),
+            },
+            _ => BTreeSet::new(),
+        };
     }
 
     /// Something is kept.
