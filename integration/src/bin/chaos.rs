@@ -31,7 +31,17 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let span = Duration::from_secs(60 * minutes);
-    match chaos::play(seed, span, |line| println!("{line}")).await {
+    // The first process of its namespace is ended by no signal that it does not take.
+    let Ok(stop) = standfast::shutdown::on_signals() else {
+        eprintln!("chaos: signals cannot be taken");
+        return ExitCode::FAILURE;
+    };
+    let playing = chaos::play(seed, span, |line| println!("{line}"));
+    let Some(played) = stop.run_until_cancelled(playing).await else {
+        eprintln!("chaos: ended before its time, with nothing judged");
+        return ExitCode::FAILURE;
+    };
+    match played {
         Ok(tally) => {
             println!("what hit whom, and how often:\n{}", tally.table());
             println!("chaos: seed {seed}: {tally}");
