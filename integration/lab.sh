@@ -20,7 +20,14 @@ if [ "${1:-}" = --inside ]; then
     mount -t tmpfs none /run
     mkdir /run/netns
     ip link set lo up
-    exec "$@"
+    # The first process of its namespace is ended by no signal that it does not take: this shell is it.
+    set -m
+    "$@" &
+    program=$!
+    trap 'kill -INT "$program"' INT
+    trap 'kill -TERM "$program"' TERM
+    while code=0; wait "$program" || code=$?; kill -0 "$program" 2>/dev/null; do :; done
+    exit "$code"
 fi
 
 PATH=$PATH:/usr/sbin:/sbin
