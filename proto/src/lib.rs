@@ -11,6 +11,10 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/standfast.v1.serde.rs"));
 }
 
+/// What a client should take in one answer (`max_decoding_message_size`), in bytes: a run of 10,000 steps
+/// is larger than the 4 MiB that tonic takes by itself.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
 /// Every descriptor of this crate, comments included, as an encoded
 /// `google.protobuf.FileDescriptorSet`: what server reflection serves.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/standfast_descriptor.bin"));

@@ -4,6 +4,7 @@ mod order;
 mod resolve;
 
 pub use order::{Graph, Ordered};
+pub(crate) use order::{MAX_WAITS, too_much};
 pub use resolve::{Missing, Scope};
 
 use crate::action::{ASK_GATES, Action};

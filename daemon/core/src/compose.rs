@@ -4,6 +4,7 @@
 //! is bound, proven, simulated and run as one, with one plan and one journal. The step `promote`
 //! of the playbook that the step `data` names is `data/promote`.
 
+use crate::bind::{MAX_WAITS, too_much};
 use crate::decode::{Call, Object, Value, Var};
 use crate::finding::{Finding, Findings, code, quoted};
 use crate::ids::StepId;
@@ -34,7 +35,9 @@ pub(crate) fn all<'a>(
     let mut total = 0;
     for (name, playbook) in playbooks {
         if !playbook.flat().any(runs) {
-            composed.insert(*name, Cow::Borrowed(*playbook));
+            if fits(playbook, playbook, findings) {
+                composed.insert(*name, Cow::Borrowed(*playbook));
+            }
             continue;
         }
         let mut composer = Composer { playbooks, path: vec![*name], count: 0, findings };
@@ -45,11 +48,22 @@ pub(crate) fn all<'a>(
             findings.push(Finding::new(code::TOO_LARGE, playbook.id.at, message));
             break;
         }
-        if let Some(playbook) = whole {
-            composed.insert(*name, Cow::Owned(playbook));
+        if let Some(whole) = whole.filter(|whole| fits(whole, playbook, findings)) {
+            composed.insert(*name, Cow::Owned(whole));
         }
     }
     composed
+}
+
+/// Whether what waits for what can be held; `playbook` is told if not.
+fn fits(whole: &Playbook, playbook: &Playbook, findings: &mut Findings) -> bool {
+    let fits = !too_much(whole);
+    if !fits {
+        let message = format!("steps wait for more than {MAX_WAITS} others in all");
+        let help = "put a step between two blocks: it waits for the one, and the other for it alone";
+        findings.push(Finding::new(code::TOO_LARGE, playbook.id.at, message).help(help));
+    }
+    fits
 }
 
 /// The names of the playbooks that others run.

@@ -9,9 +9,8 @@ use crate::source::{Place, Spanned};
 use crate::time::Span;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More steps than this in one playbook are refused: what waits for what may grow with the
-/// square.
-pub const MAX_STEPS: usize = 2_000;
+/// More steps than this in one playbook are refused.
+pub const MAX_STEPS: usize = 10_000;
 
 /// A playbook.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use standfast::records::{self, LEADER, Leader};
 use standfast_core::action::{Failure, FailureKind};
 use standfast_core::bind::bind;
 use standfast_core::bundle::Bundle;
-use standfast_core::ids::{Epoch, RunId, StepId};
+use standfast_core::ids::{Epoch, RunId};
 use standfast_core::journal::{Body, End, Event, Trigger, VERSION};
-use standfast_core::plan::{Mode, Plan, Request, Step};
+use standfast_core::plan::{Mode, Plan, Request};
 use standfast_core::run::{Run as Fold, State};
 use standfast_core::time::Span;
 use standfast_core::timing::Profile;
@@ -28,18 +28,18 @@ use crate::parts::{Error, Result, ports};
 
 /// For the whole journal.
 const FOLD: Duration = Duration::from_secs(1);
-/// From the record of a new leader to the next step's start: a fifth of what is promised of 10,000 steps.
-const RESUME: Duration = Duration::from_millis(400);
-/// The most steps that a playbook may have.
-const STEPS: usize = 2_000;
-/// So many times that many steps are in the run whose journal is folded.
-const PARTS: usize = 5;
+/// From the record of a new leader to the next step's start.
+const RESUME: Duration = Duration::from_secs(2);
+/// The most that a playbook may have.
+const STEPS: usize = 10_000;
 /// Entries of each step in the journal that is folded: it is taken up by another leader, fails three
 /// times, and succeeds.
 const EACH: usize = 10;
 const TIMES: usize = 5;
 /// A run whose steps take longer is not measured.
 const END: Duration = Duration::from_secs(300);
+/// Between two looks at the run: each reads all of its journal.
+const LOOK: Duration = Duration::from_secs(2);
 /// For everything else that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Before the store's keys in etcd, unless the settings say otherwise.
@@ -47,7 +47,7 @@ const PREFIX: &str = "/standfast/";
 
 /// Both.
 pub async fn measure() -> Result<Vec<Figure>> {
-    let entries = STEPS * PARTS * EACH;
+    let entries = STEPS * EACH;
     let what = format!("a journal of {entries} entries read and folded, processor time of one thread");
     let fold = Figure::new("journal-fold", &what, Judged::Worst, FOLD, folds()?);
     let what = format!("a run of {STEPS} steps taken up: new leader to its next step, store etcd");
@@ -56,7 +56,7 @@ pub async fn measure() -> Result<Vec<Figure>> {
 }
 
 fn folds() -> Result<Vec<Duration>> {
-    let plan = Arc::new(longer(plan(STEPS)?));
+    let plan = Arc::new(plan(STEPS)?);
     let stored: Vec<Vec<u8>> = journal(&plan).iter().map(records::encode).collect();
     (0..TIMES)
         .map(|_| {
@@ -87,19 +87,6 @@ fn plan(steps: usize) -> Result<Plan> {
         inputs: BTreeMap::new(),
     };
     bind(&bundle, &request).map_err(|findings| Error::answer("plan", format!("{findings:?}")))
-}
-
-/// The same steps several times, one part after the other: more than a playbook may have.
-fn longer(plan: Plan) -> Plan {
-    let (steps, length) = (&plan.steps, plan.steps.len());
-    let parts = (0..PARTS).flat_map(|part| {
-        steps.iter().map(move |step| {
-            let id = StepId::new(format!("part-{part}/{}", step.id));
-            let needs = step.needs.iter().map(|need| need + part * length).collect();
-            Step { id, needs, ..step.clone() }
-        })
-    });
-    Plan { steps: parts.collect(), ..plan.clone() }
 }
 
 /// `EACH` entries for each step, the first and the last ones of the run among those of two steps.
@@ -155,7 +142,13 @@ async fn resumes() -> Result<Vec<Duration>> {
     let sites = Sites::start(&setup(there, gate)).await?;
     let mut api = sites.cluster.api()?;
     let run = start(&mut api).await?.id;
-    api.until_run_is(&run, END, "waits at the gate", at_the_gate).await?;
+    let begun = Instant::now();
+    while !at_the_gate(&api.run(&run).await?) {
+        if begun.elapsed() > END {
+            return Err(Error::answer("run", format!("is not at its last step after {END:?}")));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
     let mut samples = Vec::new();
     for _ in 0..TIMES {
         let leader = api.until_leader(PATIENCE).await?;
@@ -223,9 +216,9 @@ mod tests {
 
     #[test]
     fn the_journal_is_as_long_as_it_says_and_folds() {
-        let plan = Arc::new(longer(plan(STEPS).unwrap()));
+        let plan = Arc::new(plan(STEPS).unwrap());
         let journal = journal(&plan);
-        assert_eq!(journal.len(), STEPS * PARTS * EACH);
+        assert_eq!(journal.len(), STEPS * EACH);
         let run = Fold::fold(RunId::new("r1-1"), plan, &journal).unwrap();
         assert_eq!((run.state(), run.epoch), (State::Ended(End::Succeeded), Epoch(9_998)));
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use standfast::cli::client::{Client, Tls};
 use standfast::cli::exit::Failure;
+use standfast_proto::MAX_ANSWER_BYTES;
 use standfast_proto::v1::cluster_client::ClusterClient;
 use standfast_proto::v1::plans_client::PlansClient;
 use standfast_proto::v1::runs_client::RunsClient;
@@ -76,19 +77,25 @@ impl Api {
 
     /// A run.
     pub async fn run(&mut self, id: &str) -> Result<Run> {
-        let send = async |channel, request| RunsClient::new(channel).get_run(request).await;
+        let send = async |channel, request| {
+            RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).get_run(request).await
+        };
         self.call(GetRunRequest { id: id.into() }, send).await.map_err(said)
     }
 
     /// All runs, newest first.
     pub async fn runs(&mut self) -> Result<Vec<Run>> {
-        let send = async |channel, request| RunsClient::new(channel).list_runs(request).await;
+        let send = async |channel, request| {
+            RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).list_runs(request).await
+        };
         Ok(self.call(ListRunsRequest::default(), send).await.map_err(said)?.runs)
     }
 
     /// The report of a run.
     pub async fn report(&mut self, id: &str) -> Result<Report> {
-        let send = async |channel, request| RunsClient::new(channel).get_report(request).await;
+        let send = async |channel, request| {
+            RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).get_report(request).await
+        };
         self.call(GetReportRequest { id: id.into() }, send).await.map_err(said)
     }
 
@@ -107,13 +114,17 @@ impl Api {
             inputs: Default::default(),
             inspect: true,
         };
-        let send = async |channel, request| PlansClient::new(channel).create_plan(request).await;
+        let send = async |channel, request| {
+            PlansClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).create_plan(request).await
+        };
         self.call(request, send).await.map_err(said)
     }
 
     /// Asks for a run by hand; the error says how it was refused.
     pub async fn create_run(&mut self, request: CreateRunRequest) -> Result<CreateRunResponse, Failure> {
-        let send = async |channel, request| RunsClient::new(channel).create_run(request).await;
+        let send = async |channel, request| {
+            RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).create_run(request).await
+        };
         self.call(request, send).await
     }
 
@@ -125,7 +136,9 @@ impl Api {
             reason: reason.into(),
             ..RejectRunRequest::default()
         };
-        let send = async |channel, request| RunsClient::new(channel).reject_run(request).await;
+        let send = async |channel, request| {
+            RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).reject_run(request).await
+        };
         self.call(request, send).await.map_err(said)
     }
 

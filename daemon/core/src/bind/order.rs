@@ -7,10 +7,23 @@ use crate::playbook::{Entry, Playbook, Step};
 use crate::source::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// More than this is not waited for in one playbook: behind a block each step waits for all of it, so
+/// that it may grow with the square of the steps.
+pub(crate) const MAX_WAITS: usize = 2_000_000;
+/// So few steps cannot come to [`MAX_WAITS`], whatever waits for whatever.
+const FEW_STEPS: usize = 2_000;
+
+/// Whether more is waited for in a playbook than anything here is made for.
+pub(crate) fn too_much(playbook: &Playbook) -> bool {
+    playbook.flat().nth(FEW_STEPS).is_some() && Graph::of(playbook).cut
+}
+
 /// What every step of a playbook waits for, by indices into `Playbook::flat`.
 #[derive(Debug)]
 pub struct Graph {
     needs: Vec<BTreeSet<usize>>,
+    /// Something is missing, because it is too much.
+    cut: bool,
 }
 
 /// A step in an order that respects what it waits for.
@@ -28,9 +41,9 @@ impl Graph {
         let mut named = BTreeMap::new();
         let mut count = 0;
         name(&playbook.steps, &mut named, &mut count);
-        let mut walk = Walk { named, needs: Vec::with_capacity(count) };
+        let mut walk = Walk { named, needs: Vec::with_capacity(count), left: Some(MAX_WAITS) };
         walk.entries(&playbook.steps, &BTreeSet::new());
-        Self { needs: walk.needs }
+        Self { needs: walk.needs, cut: walk.left.is_none() }
     }
 
     /// The steps that run in `mode`, each after what it waits for, otherwise from top to
@@ -90,6 +103,8 @@ fn name<'a>(entries: &'a [Entry], named: &mut BTreeMap<&'a str, Vec<usize>>, cou
 struct Walk<'a> {
     named: BTreeMap<&'a str, Vec<usize>>,
     needs: Vec<BTreeSet<usize>>,
+    /// How much more may be waited for; none when that was not enough.
+    left: Option<usize>,
 }
 
 impl Walk<'_> {
@@ -115,7 +130,8 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, step: &Step, above: &BTreeSet<usize>, start: &BTreeSet<usize>) {
-        let needs = self.of(step.needs.as_deref(), above, start);
+        let needs = self.left.map(|_| self.of(step.needs.as_deref(), above, start)).unwrap_or_default();
+        self.left = self.left.and_then(|left| left.checked_sub(needs.len()));
         self.needs.push(needs);
     }
 

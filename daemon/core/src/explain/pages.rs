@@ -21,8 +21,8 @@ pub(super) static PAGES: &[Page] = &[
     },
     Page {
         code: code::TOO_LARGE,
-        why: "At most 4 MiB, 400,000 values and 32 levels are read of one file, 2,000 steps of one\n\
-              playbook and 128 sites, so that no file can keep a member from its work.",
+        why: "At most 4 MiB, 400,000 values and 32 levels are read of one file, 10,000 steps of one\n\
+              playbook, which wait for each other 2,000,000 times at most, and 128 sites, so that no file can keep a member from its work.",
         wrong: Playbook("title: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[deep]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n"),
         right: Playbook("title: deep\n"),
     },

@@ -139,14 +139,32 @@ proptest! {
 #[test]
 fn steps_and_sites_are_bounded() {
     let step = |n: usize| format!("  - id: s{n}\n    dns.set: {{record: shop-name, to: $to}}\n");
-    let steps: String = (0..2_001).map(step).collect();
+    let steps: String = (0..10_001).map(step).collect();
     let shop = SHOP.split("\nsteps:").next().unwrap().to_owned() + "\nsteps:\n" + &steps;
     let sites: String = (0..140).map(|n| format!("  s{n}: {{role: witness}}\n")).collect();
     let fleet = FLEET.replace("sites:\n", &format!("sites:\n{sites}"));
     let files = vec![SourceFile::new("fleet.yaml", fleet), SourceFile::new("shop.yaml", shop)];
     let (_, findings) = Bundle::load(files);
     let found: Vec<_> = findings.iter().map(|f| (f.code.id, f.message.as_str())).collect();
-    assert_eq!(found, [("SF003", "more than 128 sites"), ("SF003", "more than 2000 steps in one playbook")]);
+    assert_eq!(found, [("SF003", "more than 128 sites"), ("SF003", "more than 10000 steps in one playbook")]);
+}
+
+/// Behind a block each step waits for all of it: that grows with the square, and is bounded by itself.
+#[test]
+fn what_waits_for_what_is_bounded() {
+    let step = |n: usize| format!("      - {{id: s{n}, dns.set: {{record: shop-name, to: $to}}}}\n");
+    let block = |name: &str, steps: std::ops::Range<usize>| {
+        format!("  - id: {name}\n    parallel:\n{}", steps.map(step).collect::<String>())
+    };
+    let blocks = block("first", 0..1_500) + &block("second", 1_500..3_000);
+    let shop = SHOP.split("\nsteps:").next().unwrap().to_owned() + "\nsteps:\n" + &blocks;
+    let files = vec![SourceFile::new("fleet.yaml", FLEET), SourceFile::new("shop.yaml", shop)];
+    for load in [Bundle::load, Bundle::load_applied] {
+        let (bundle, findings) = load(files.clone());
+        assert!(bundle.is_none());
+        let too_much = findings.iter().find(|finding| finding.code.id == "SF003").expect("it is too much");
+        assert_eq!(too_much.message, "steps wait for more than 2000000 others in all");
+    }
 }
 
 /// Ways between many sites times steps are refused before they are bound.

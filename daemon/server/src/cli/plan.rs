@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
+use standfast_proto::MAX_ANSWER_BYTES;
 use standfast_proto::v1::plans_client::PlansClient;
 use standfast_proto::v1::{CreatePlanRequest, Mode, Plan};
 
@@ -108,7 +109,9 @@ pub async fn run(args: PlanArgs, client: &mut Client, output: &mut Output) -> Re
         inspect: !args.no_inspect,
     };
     let plan = client
-        .call(request, |channel, request| async move { PlansClient::new(channel).create_plan(request).await })
+        .call(request, |channel, request| async move {
+            PlansClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).create_plan(request).await
+        })
         .await?;
     write(&plan, output)?;
     Ok(match (plan.would_be_refused, args.exit_code && plan.changes_pending) {

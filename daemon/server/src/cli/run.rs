@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use standfast_proto::MAX_ANSWER_BYTES;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::{
     AbortRunRequest, ApproveRunRequest, GetReportRequest, GetRunRequest, ListRunsRequest, PauseRunRequest,
@@ -36,7 +37,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 macro_rules! send {
     ($client:expr, $method:ident, $request:expr) => {
         $client
-            .call($request, |channel, request| async move { RunsClient::new(channel).$method(request).await })
+            .call($request, |channel, request| async move {
+                RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).$method(request).await
+            })
             .await
     };
 }

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use standfast_proto::MAX_ANSWER_BYTES;
 use standfast_proto::reason;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::{WatchRunRequest, WatchRunResponse};
@@ -136,7 +137,10 @@ impl Connection<'_> {
             let request = WatchRunRequest { id: self.id.to_owned(), from_revision: view.resume_from() };
             let (member, opened) = client
                 .open(request, &without, |channel, request| async move {
-                    RunsClient::new(channel).watch_run(request).await
+                    RunsClient::new(channel)
+                        .max_decoding_message_size(MAX_ANSWER_BYTES)
+                        .watch_run(request)
+                        .await
                 })
                 .await
                 .map_err(Trouble::Nobody)?;

@@ -17,9 +17,9 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-/// For a primary that may be cut off: what it said last counts as well, and that is asked for all the
-/// time.
-const SOON: Duration = Duration::from_secs(1);
+/// For a primary that may be cut off, and for which every run of an emergency waits: what it said last
+/// counts as well, and that is asked for all the time.
+const SOON: Duration = Duration::from_millis(500);
 /// Servers asked at the same time.
 const AT_ONCE: usize = 16;
 

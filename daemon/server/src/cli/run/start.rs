@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use standfast_proto::MAX_ANSWER_BYTES;
 use standfast_proto::v1::runs_client::RunsClient;
 use standfast_proto::v1::{CreateRunRequest, CreateRunResponse, Override, Run};
 
@@ -54,7 +55,9 @@ pub(super) async fn run(args: StartArgs, client: &mut Client, output: &mut Outpu
 
 async fn create(client: &mut Client, request: CreateRunRequest) -> Result<CreateRunResponse, Failure> {
     client
-        .call(request, |channel, request| async move { RunsClient::new(channel).create_run(request).await })
+        .call(request, |channel, request| async move {
+            RunsClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES).create_run(request).await
+        })
         .await
 }
 
