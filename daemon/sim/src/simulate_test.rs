@@ -172,17 +172,12 @@ fn a_report_counts_every_seed_and_names_what_decides() {
     assert_eq!(seen.detection, Span::secs(36));
     let Quantiles { p50, p95, max, .. } = seen.quantiles;
     assert!(p50 < p95 && p95 <= seen.slowest.map(|slowest| slowest.took), "{p50:?} {p95:?} {max:?}");
-    // What stands on the only path saves all of it when it is shortened; beside the promotion and
-    // the name is the drain, which may become the longer one then.
-    let alone = |decider: &&report::Decider| ["tools", "fenced", "ramp"].contains(&decider.step.as_str());
-    let (alone, beside): (Vec<_>, Vec<_>) = seen.deciders.iter().partition(alone);
-    assert_eq!(alone.len(), 3, "{alone:?}");
-    for decider in alone {
+    // A chain, but for the drain, for which nothing waits: shortening a step saves all of it.
+    assert_eq!(seen.deciders.len(), 5);
+    for decider in &seen.deciders {
         assert_eq!(decider.runs, seen.ends["Succeeded"]);
         assert!(decider.saves.as_ms().abs_diff(decider.mean.as_ms()) <= 1, "{decider:?}");
     }
-    assert_eq!(beside.len(), 2, "{beside:?}");
-    assert!(beside.iter().all(|decider| decider.saves < decider.mean), "{beside:?}");
     let against = seen.against();
     assert!(against.last().unwrap().contains("at most 1s"), "{against:?}");
     assert_eq!(
