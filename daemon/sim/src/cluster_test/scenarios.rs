@@ -180,6 +180,24 @@ fn s10_a_site_that_stays_lost() {
     }
 }
 
+/// Situation 11: An operator starts by hand, at any moment, what the automation begins: there is one run,
+/// whoever was first.
+#[test]
+fn s11_an_operator_and_the_automation_race() {
+    let (mut by_hand, mut by_itself) = (0, 0);
+    for (seed, second) in (0..).zip(70..100) {
+        let scene = Scene::new(ACT, &[at(60, Fault::Power(0), 139)]).wants(second, Want::Start(0));
+        let played = played(&scene, seed);
+        let story = played.before.join("\n");
+        assert_eq!((played.coverage.runs, played.count(" 1 (epoch")), (1, 1), "{story}");
+        match played.coverage.automatic {
+            0 => by_hand += 1,
+            _ => by_itself += 1,
+        }
+    }
+    assert!(by_hand > 0 && by_itself > 0, "{by_hand} runs of people, {by_itself} of the automation");
+}
+
 /// Situation 12: Answers are lost all the while: what is written stands once, and the run comes to its end.
 #[test]
 fn s12_answers_of_the_store_are_lost() {
@@ -189,6 +207,41 @@ fn s12_answers_of_the_store_are_lost() {
         let ends = played.coverage.ends.values().sum::<u64>();
         assert_eq!((ends, played.coverage.runs > 0), (played.coverage.runs, true), "{all}");
     }
+}
+
+/// Situation 12: The store is restored from a backup that is older than a term: nobody leads under the old
+/// epoch, until people have raised it.
+#[test]
+fn s12_the_store_is_restored() {
+    for seed in 0..6 {
+        // A term begins between the backup and the restore.
+        let killed = at(30, Fault::Kill(fault::LEADER), 15);
+        let played = play(FAST, seed, &[killed, at(20, Fault::Restore, 40)]);
+        let story = [played.before, played.after].concat();
+        let epoch = |line: &String| line.split("leads, epoch ").nth(1)?.trim().parse::<u64>().ok();
+        let epochs: Vec<u64> = story.iter().filter_map(epoch).collect();
+        let back = story.iter().position(|line| line.contains("restored from a backup")).expect("it is");
+        let again = story[back..].iter().any(|line| line.contains("leads, epoch"));
+        assert!(again && epochs.is_sorted_by(|a, b| a < b), "{epochs:?}\n{}", story.join("\n"));
+    }
+}
+
+/// Situation 12: Another bundle is applied in the middle of a run: the run goes on with the plan that it
+/// was begun with.
+#[test]
+fn s12_the_playbook_is_edited_in_the_middle() {
+    let mut changed = 0;
+    for (seed, second) in (0..).zip(75..100) {
+        let scene = Scene::new(ACT, &[at(60, Fault::Power(0), 139)]).wants(second, Want::Apply(ADVISE));
+        let played = played(&scene, seed);
+        let story = played.before.join("\n");
+        let (begun, ended) = (played.when(" 1 (epoch"), played.when("Succeeded: "));
+        let (Some(begun), Some(ended)) = (begun, ended) else { continue };
+        assert_eq!(played.count("orders in b is acted upon"), 1, "{story}");
+        let middle = begun < f64::from(second) && f64::from(second) + 1.0 < ended;
+        changed += usize::from(middle);
+    }
+    assert!(changed >= 3, "{changed} runs were under way");
 }
 
 /// Situation 13: The store is lost everywhere while all sites are healthy: nothing moves.
