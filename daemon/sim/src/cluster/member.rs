@@ -42,7 +42,8 @@ pub(super) enum Wake {
     SiteLease,
     /// Another member, asked then, has promised not to fence this site, or has not.
     Promised(MemberId, Mono, bool),
-    Answered(Box<Then>, Result<Reply, Trouble>),
+    /// What is large is moved once, and not each time that the queue is sorted.
+    Answered(Box<(Then, Result<Reply, Trouble>)>),
     LeaderGone,
     /// The requests are listed again.
     Asks(u64),
@@ -238,7 +239,10 @@ impl Cluster<'_> {
             Wake::RoundOver(site, seen) => self.round_over(member, site, &seen),
             Wake::Publish => self.publish(member),
             Wake::SiteLease => self.renew_site(member),
-            Wake::Answered(then, come) => self.answered(member, *then, come),
+            Wake::Answered(answer) => {
+                let (then, come) = *answer;
+                self.answered(member, then, come);
+            }
             Wake::Promised(from, sent, given) => self.promised(member, from, sent, given),
             Wake::LeaderGone => self.read_leader(member),
             Wake::Asks(epoch) => self.read_asks(member, epoch),

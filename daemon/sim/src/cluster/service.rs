@@ -90,11 +90,11 @@ impl Cluster<'_> {
         let limit = limit.unwrap_or(REQUEST).min(REQUEST);
         let (began, life) = (self.clock.elapsed(), self.members[member].life);
         let Some(endpoint) = self.endpoint(member) else {
-            let come = Wake::Answered(Box::new(then), Err(Trouble::Unavailable));
+            let come = Wake::Answered(Box::new((then, Err(Trouble::Unavailable))));
             return self.wake_after(member, CONNECT.min(limit), come);
         };
         if self.service.stopped[endpoint] > 0 {
-            let come = Wake::Answered(Box::new(then), Err(lost(&request)));
+            let come = Wake::Answered(Box::new((then, Err(lost(&request)))));
             return self.wake_after(member, limit, come);
         }
         let way = self.way(member, endpoint);
@@ -213,7 +213,7 @@ impl Cluster<'_> {
         }
         let then = std::mem::replace(&mut sent.then, super::Then::Nothing);
         let left = sent.deadline.saturating_sub(self.clock.elapsed());
-        let come = Wake::Answered(Box::new(then), Err(lost(&sent.request)));
+        let come = Wake::Answered(Box::new((then, Err(lost(&sent.request)))));
         self.clock.after(left, Happening::At(sent.member, sent.life, come));
     }
 
@@ -227,7 +227,7 @@ impl Cluster<'_> {
             return self.give_up(&mut sent, Duration::MAX);
         }
         self.clock
-            .after(way, Happening::At(sent.member, sent.life, Wake::Answered(Box::new(sent.then), come)));
+            .after(way, Happening::At(sent.member, sent.life, Wake::Answered(Box::new((sent.then, come)))));
     }
 
     fn commit(&mut self, request: &Request) -> Result<Reply, Trouble> {
