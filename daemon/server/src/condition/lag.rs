@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 /// For a primary that may be cut off, and for which every run of an emergency waits: what it said last
 /// counts as well, and that is asked for all the time.
 const SOON: Duration = Duration::from_millis(500);
+/// Who did not answer so long ago is not waited for again by each condition: the sampling asks all the time.
+const SILENT: Duration = Duration::from_secs(2);
 /// Servers asked at the same time.
 const AT_ONCE: usize = 16;
 
@@ -35,6 +37,8 @@ struct Cluster {
     servers: Vec<Database>,
     /// The identifier that the server of a site showed last, as a standby (true) and as a primary.
     shown: BTreeMap<(SiteId, bool), SystemId>,
+    /// When the server of a site last did not answer, if it has not answered since.
+    silent: BTreeMap<SiteId, Mono>,
     book: LagBook,
 }
 
@@ -89,9 +93,24 @@ impl Clusters {
         let (site, system) = (server.site.clone(), status.system);
         let standby = status.standby.is_some();
         cluster.shown.insert((site.clone(), standby), system);
+        cluster.silent.remove(&site);
         if !standby {
             cluster.book.push(Sample { at, site, system, position: status.position });
         }
+    }
+
+    /// Notes that a server had not answered at `at`.
+    fn note_silence(&self, server: &Database, at: Mono) {
+        let mut clusters = self.lock();
+        let cluster = clusters.entry(server.cluster.clone()).or_default();
+        cluster.silent.insert(server.site.clone(), at);
+    }
+
+    /// Whether a server has just not answered.
+    fn is_silent(&self, server: &Database, now: Mono) -> bool {
+        let clusters = self.lock();
+        let at = clusters.get(&server.cluster).and_then(|cluster| cluster.silent.get(&server.site));
+        at.is_some_and(|at| now.since(*at) < SILENT)
     }
 
     /// How far a replica that has received `received` is behind, as far as this member has seen.
@@ -115,9 +134,12 @@ impl Cluster {
 /// Asks a server and notes the answer.
 async fn sample(server: &Database, env: &Env, deadline: Instant) -> Result<Status, Error> {
     let at = clock::now().mono;
-    let status = status(server, env, deadline).await?;
-    env.clusters.note(server, at, &status);
-    Ok(status)
+    let answer = status(server, env, deadline).await;
+    match &answer {
+        Ok(status) => env.clusters.note(server, at, status),
+        Err(_) => env.clusters.note_silence(server, clock::now().mono),
+    }
+    answer
 }
 
 /// Samples every server of every cluster once; those that do not answer are left as last seen.
@@ -155,7 +177,11 @@ pub(super) async fn lag(
     // received is never older than the one it is measured against.
     let half = deadline.saturating_duration_since(Instant::now()) / 2;
     let half = Instant::now() + half.min(SOON);
-    let asking = others.iter().map(|other| async move { (other, sample(other, env, half).await) });
+    let now = clock::now().mono;
+    let asking = others
+        .iter()
+        .filter(|other| !env.clusters.is_silent(other, now))
+        .map(|other| async move { (other, sample(other, env, half).await) });
     let (others, session) =
         tokio::join!(futures::future::join_all(asking), connect(replica, &env.secrets, env.source, deadline));
     let status = session?.status().await?;
@@ -185,4 +211,29 @@ pub(super) async fn lag(
         Answer::Fails(text) => Answer::Fails(named(text)),
         Answer::Unknown(text) => Answer::Unknown(format!("lag of {}: {text}", name(replica))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use standfast_core::lag::Lsn;
+
+    /// Situation: the primary is cut off, and swallows what it is asked. Danger: every condition waits for
+    /// it once more. Expectation: who has just not answered is passed over, for two seconds or until it
+    /// answers.
+    #[test]
+    fn who_has_just_not_answered_is_not_asked_again() {
+        let server =
+            Database { cluster: "orders".into(), site: "a".into(), dsn: String::new(), password: None };
+        let at = |ms| Mono::new(Duration::from_millis(ms));
+        let clusters = Clusters::default();
+        assert!(!clusters.is_silent(&server, at(0)));
+        clusters.note_silence(&server, at(1_000));
+        assert!(clusters.is_silent(&server, at(2_999)) && !clusters.is_silent(&server, at(3_000)));
+        let other = Database { site: "b".into(), ..server.clone() };
+        assert!(!clusters.is_silent(&other, at(1_000)), "nobody has asked that one");
+        let status = Status { system: SystemId(1), position: Lsn(1), standby: None, timeline: None };
+        clusters.note(&server, at(1_500), &status);
+        assert!(!clusters.is_silent(&server, at(1_600)));
+    }
 }
