@@ -57,7 +57,7 @@ impl Name {
         match self {
             Name::Cluster => "2,500 seeds of the cluster simulator",
             Name::Cut | Name::CutInside => "cut of a site to a client's first accepted write",
-            Name::Journal => "journal of 100,000 entries, takeover of a run of 2,000 steps",
+            Name::Journal => "journal of 100,000 entries, takeover of a run of 10,000 steps",
             Name::Lint => "lint of a playbook with 1,000 steps",
             Name::Overhead => "orchestration overhead in a run of 1,000 steps",
             Name::Proof => "site-loss proof of 10,000 services and 100 playbooks",
