@@ -33,7 +33,7 @@ pub enum Name {
     /// The same, in networks of its own already.
     #[value(hide = true)]
     CutInside,
-    /// Folding a journal of 100,000 entries, and taking a run of 2,000 steps up.
+    /// Folding a journal of 100,000 entries, and taking a run of 10,000 steps up.
     Journal,
     /// Proving a playbook with 1,000 steps from its files alone.
     Lint,
