@@ -3,6 +3,8 @@
 //! Everything here is `on(input, now) -> effects`: no clock, no I/O, no randomness, no hash
 //! order. The daemon performs the effects and reports what came of them as the next input, so
 //! that what is replayed, dry-run or simulated is what runs.
+// Nothing here may die of what it did not expect: an error says so, or `expect` says why it cannot be.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::todo, clippy::unimplemented))]
 
 pub mod action;
 pub mod audit;

@@ -1,4 +1,6 @@
 //! The daemon: effects around the core, and the command line.
+// Nothing here may die of what it did not expect: an error says so, or `expect` says why it cannot be.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::panic, clippy::todo, clippy::unimplemented))]
 
 pub mod action;
 pub mod api;
