@@ -5,13 +5,10 @@
 //! no answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{
-    Health, LeaseId, Range, RangeReply, Result, Revision, Store, StoreError, Txn, TxnReply, WatchStream,
-};
+use super::{Layer, Range, RangeReply, Result, Revision, Store, StoreError};
 
 /// A store whose reads are not older than a revision; all else is as ever.
 pub struct Since {
@@ -27,7 +24,10 @@ impl Since {
 }
 
 #[async_trait]
-impl Store for Since {
+impl Layer for Since {
+    fn below(&self) -> &dyn Store {
+        &*self.store
+    }
     /// As that of the store; `Unavailable` when it answers from the past.
     async fn range(&self, range: Range) -> Result<RangeReply> {
         let reply = self.store.range(range).await?;
@@ -39,33 +39,5 @@ impl Store for Since {
             return Err(StoreError::Unavailable { at: "a read".into(), why });
         }
         Ok(reply)
-    }
-
-    async fn txn(&self, txn: Txn) -> Result<TxnReply> {
-        self.store.txn(txn).await
-    }
-
-    async fn watch(&self, prefix: &str, from: Revision) -> WatchStream {
-        self.store.watch(prefix, from).await
-    }
-
-    async fn lease_grant(&self, ttl: Duration) -> Result<LeaseId> {
-        self.store.lease_grant(ttl).await
-    }
-
-    async fn lease_keep(&self, lease: LeaseId) -> Result<Duration> {
-        self.store.lease_keep(lease).await
-    }
-
-    async fn lease_revoke(&self, lease: LeaseId) -> Result<()> {
-        self.store.lease_revoke(lease).await
-    }
-
-    async fn compact(&self, revision: Revision) -> Result<()> {
-        self.store.compact(revision).await
-    }
-
-    async fn health(&self) -> Health {
-        self.store.health().await
     }
 }

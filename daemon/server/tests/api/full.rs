@@ -7,9 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use standfast::health::Health as Ready;
 use standfast::readiness;
-use standfast::store::{
-    Health, LeaseId, Op, Range, RangeReply, Result, Revision, Store, StoreError, Txn, TxnReply, WatchStream,
-};
+use standfast::store::{Layer, LeaseId, Op, Result, Revision, Store, StoreError, Txn, TxnReply};
 use standfast_proto::v1::cluster_client::ClusterClient;
 use standfast_proto::v1::sites_client::SitesClient;
 use standfast_proto::v1::*;
@@ -53,9 +51,9 @@ impl Disk {
 }
 
 #[async_trait]
-impl Store for Disk {
-    async fn range(&self, range: Range) -> Result<RangeReply> {
-        self.store.range(range).await
+impl Layer for Disk {
+    fn below(&self) -> &dyn Store {
+        &*self.store
     }
     async fn txn(&self, mut txn: Txn) -> Result<TxnReply> {
         let writes = |op: &Op| !matches!(op, Op::Range(_));
@@ -67,15 +65,9 @@ impl Store for Disk {
         }
         self.store.txn(txn).await
     }
-    async fn watch(&self, prefix: &str, from: Revision) -> WatchStream {
-        self.store.watch(prefix, from).await
-    }
     async fn lease_grant(&self, _: Duration) -> Result<LeaseId> {
         self.room()?;
         self.store.lease_grant(Duration::from_secs(600)).await
-    }
-    async fn lease_keep(&self, lease: LeaseId) -> Result<Duration> {
-        self.store.lease_keep(lease).await
     }
     async fn lease_revoke(&self, lease: LeaseId) -> Result<()> {
         self.room().inspect_err(|_| self.ended.lock().unwrap().push(lease))?;
@@ -84,9 +76,6 @@ impl Store for Disk {
     async fn compact(&self, revision: Revision) -> Result<()> {
         self.room()?;
         self.store.compact(revision).await
-    }
-    async fn health(&self) -> Health {
-        self.store.health().await
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use async_trait::async_trait;
 use standfast::records::HOLDS;
-use standfast::store::{Health, LeaseId, RangeReply, Result, Revision, TxnReply, WatchStream};
+use standfast::store::{Layer, Result, TxnReply};
 use standfast_core::ids::SiteId;
 use standfast_core::time::Span;
 use std::collections::BTreeMap;
@@ -42,7 +42,10 @@ struct Slow {
 }
 
 #[async_trait]
-impl Store for Slow {
+impl Layer for Slow {
+    fn below(&self) -> &dyn Store {
+        &*self.store
+    }
     async fn txn(&self, txn: Txn) -> Result<TxnReply> {
         let Some(kind) = kind(&txn) else { return self.store.txn(txn).await };
         if kind == self.slow {
@@ -54,27 +57,6 @@ impl Store for Slow {
         let reply = self.store.txn(txn).await;
         self.done.send_modify(|done| done.push(kind));
         reply
-    }
-    async fn range(&self, range: Range) -> Result<RangeReply> {
-        self.store.range(range).await
-    }
-    async fn watch(&self, prefix: &str, from: Revision) -> WatchStream {
-        self.store.watch(prefix, from).await
-    }
-    async fn lease_grant(&self, ttl: Duration) -> Result<LeaseId> {
-        self.store.lease_grant(ttl).await
-    }
-    async fn lease_keep(&self, lease: LeaseId) -> Result<Duration> {
-        self.store.lease_keep(lease).await
-    }
-    async fn lease_revoke(&self, lease: LeaseId) -> Result<()> {
-        self.store.lease_revoke(lease).await
-    }
-    async fn compact(&self, revision: Revision) -> Result<()> {
-        self.store.compact(revision).await
-    }
-    async fn health(&self) -> Health {
-        self.store.health().await
     }
 }
 

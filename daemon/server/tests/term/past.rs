@@ -2,7 +2,7 @@
 
 use super::*;
 use async_trait::async_trait;
-use standfast::store::{Health, LeaseId, RangeReply, Result, Revision, TxnReply, WatchStream};
+use standfast::store::{Layer, RangeReply, Result, Revision};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A store that answers some reads as of a revision of the past, once somebody leads through it: as an
@@ -15,7 +15,10 @@ struct Paused {
 }
 
 #[async_trait]
-impl Store for Paused {
+impl Layer for Paused {
+    fn below(&self) -> &dyn Store {
+        &*self.store
+    }
     async fn range(&self, range: Range) -> Result<RangeReply> {
         // Only a leader reads locks.
         let asked = range == Range::prefix(records::LOCKS).limit(range.limit.unwrap_or(usize::MAX));
@@ -25,27 +28,6 @@ impl Store for Paused {
         }
         let reply = self.store.range(range.at(self.past)).await?;
         Ok(RangeReply { revision: self.past, ..reply })
-    }
-    async fn txn(&self, txn: Txn) -> Result<TxnReply> {
-        self.store.txn(txn).await
-    }
-    async fn watch(&self, prefix: &str, from: Revision) -> WatchStream {
-        self.store.watch(prefix, from).await
-    }
-    async fn lease_grant(&self, ttl: Duration) -> Result<LeaseId> {
-        self.store.lease_grant(ttl).await
-    }
-    async fn lease_keep(&self, lease: LeaseId) -> Result<Duration> {
-        self.store.lease_keep(lease).await
-    }
-    async fn lease_revoke(&self, lease: LeaseId) -> Result<()> {
-        self.store.lease_revoke(lease).await
-    }
-    async fn compact(&self, revision: Revision) -> Result<()> {
-        self.store.compact(revision).await
-    }
-    async fn health(&self) -> Health {
-        self.store.health().await
     }
 }
 
